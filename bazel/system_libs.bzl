@@ -1,0 +1,46 @@
+"""@sys: the distribution's C++ libraries as cc_library targets (headers are on the
+compiler's own search path, so a target carries link options only)."""
+
+# name -> libraries in link order. ABSL is one group, since its pieces refer to each other.
+_LIBS = {
+    "gtest": ["gmock", "gtest"],
+    "gtest_main": ["gmock_main", "gmock", "gtest"],
+    "benchmark": ["benchmark"],
+    "protobuf": ["protobuf"],
+    "grpc": ["grpc++", "grpc", "gpr"],
+    "grpc_reflection": ["grpc++_reflection"],
+    "prometheus": ["prometheus-cpp-pull", "prometheus-cpp-core"],
+    "re2": ["re2"],
+    "gloo": ["gloo"],
+    "pthread": ["pthread"],
+    "rt": ["rt"],
+}
+
+_HEADER_ONLY = ["nlohmann_json"]
+
+def _impl(ctx):
+    out = ["load(\"@rules_cc//cc:defs.bzl\", \"cc_library\")", "package(default_visibility = [\"//visibility:public\"])"]
+    for name in _HEADER_ONLY:
+        out.append("cc_library(name = \"%s\")" % name)
+    for name, libs in _LIBS.items():
+        out.append("cc_library(name = \"%s\", linkopts = [%s])" % (
+            name,
+            ", ".join(["\"-l%s\"" % l for l in libs]),
+        ))
+    r = ctx.execute(["sh", "-c", "ls /usr/lib/*/libabsl_*.so | sed 's/.*lib\\(absl_[a-z0-9_]*\\)\\.so/\\1/'"])
+    absl = [l for l in r.stdout.split("\n") if l]
+    if r.return_code or not absl:
+        fail("no Abseil libraries found: install libabsl-dev")
+    out.append("cc_library(name = \"absl\", linkopts = [%s])" % ", ".join(
+        ["\"-Wl,--as-needed\""] + ["\"-l%s\"" % l for l in absl],
+    ))
+    for tool in ["protoc", "grpc_cpp_plugin"]:
+        p = ctx.which(tool)
+        if not p:
+            fail("%s not found on PATH: run deploy/setup.sh" % tool)
+        ctx.symlink(p, tool)
+    out.append("exports_files([\"protoc\", \"grpc_cpp_plugin\"])")
+    ctx.file("BUILD", "\n".join(out) + "\n")
+    ctx.file("WORKSPACE", "workspace(name = \"sys\")\n")
+
+system_libs = repository_rule(implementation = _impl, environ = ["PATH"], local = True, configure = True)
