@@ -38,8 +38,7 @@ struct Tensor {
   Tensor Rows(int64_t begin, int64_t count) const {
     FACET_CHECK(begin >= 0 && count >= 0 && begin + count <= rows) << begin << "+" << count;
     Tensor out = *this;
-    out.data =
-        static_cast<char*>(data) + begin * row_stride * static_cast<int64_t>(SizeOf(dtype));
+    out.data = static_cast<char*>(data) + begin * row_stride * static_cast<int64_t>(SizeOf(dtype));
     out.rows = count;
     return out;
   }

@@ -12,8 +12,9 @@ namespace facet {
 class ThreadPool;
 
 struct CpuOptions {
-  int threads = 0;          // compute threads, the caller's own included; 0: one a core
-  std::string max_level;    // "", or "reference" | "avx2" | "avx512" | "avx512bf16": highest level used
+  int threads = 0;  // compute threads, the caller's own included; 0: one a core
+  std::string
+      max_level;  // "", or "reference" | "avx2" | "avx512" | "avx512bf16": highest level used
 };
 
 // Host memory and a pool of threads. The level of the kernels ("avx2", ...) is chosen from what the
