@@ -1,0 +1,56 @@
+#ifndef FACET_SHARD_SAMPLING_SAMPLER_H_
+#define FACET_SHARD_SAMPLING_SAMPLER_H_
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "shard/sampling/sampling_params.h"
+#include "shard/sampling/token_counts.h"
+
+namespace facet {
+
+struct TokenLogprob {
+  int32_t token = 0;
+  float logprob = 0;
+};
+
+struct SampledToken {
+  int32_t token = 0;
+  // With SamplingParams::logprobs: natural logarithm of the token's probability in the model's own
+  // distribution, log_softmax of the row as given: before masks, biases, penalties and temperature.
+  float logprob = 0;
+  std::vector<TokenLogprob> top_logprobs;  // likeliest first; equal ones by id
+};
+
+// Chooses the next token of a sequence from its row of logits.
+//
+// Order: suppressed and masked tokens, logit bias -> repetition, frequency and presence penalty ->
+// temperature -> top_k -> top_p -> min_p, each filter over what the one before left. Formulas:
+//   repetition (Keskar et al. 2019, arXiv:1909.05858): x > 0 ? x / r : x * r for every token seen
+//   frequency, presence: x -= frequency * times generated + presence * (generated at all)
+//   top_p (Holtzman et al. 2020, arXiv:1904.09751): the fewest likeliest tokens whose share reaches
+//   p min_p (arXiv:2407.01082): those with at least min_p times the probability of the likeliest
+// Equal logits rank by id, the lower first. Greedy takes the first of this ranking.
+//
+// The result depends on the arguments alone: the random number is a function of (seed, position),
+// so batch, machine and history do not matter.
+//
+// Thread-compatible. Holds scratch memory of a few rows, so keep one for each thread.
+class Sampler {
+ public:
+  // `logits`: [vocab], after the soft cap. `params`: valid for this vocabulary. `counts`: of the
+  // sequence so far; read only if a penalty is on. `masked`: ids that may not be chosen this time
+  // (StopChecker::MaskedTokens), in [0, vocab). `position`: of the token to be chosen, counted from
+  // the start of the prompt.
+  // Internal: a logit is NaN or +infinity, or no token is left to choose from.
+  absl::StatusOr<SampledToken> Sample(absl::Span<const float> logits, const SamplingParams& params,
+                                      const TokenCounts& counts, absl::Span<const int32_t> masked,
+                                      int64_t position);
+};
+
+}  // namespace facet
+
+#endif  // FACET_SHARD_SAMPLING_SAMPLER_H_

@@ -1,0 +1,137 @@
+#ifndef FACET_SHARD_SCHEDULER_SCHEDULER_H_
+#define FACET_SHARD_SCHEDULER_SCHEDULER_H_
+
+// Decides what a shard group computes in each step. Pure logic: no I/O, no threads, no clock.
+//
+// Continuous batching: every step holds the newest token of each sequence that generates, then
+// chunks of prompts, within a budget of tokens. A sequence needs KV pages of two pools for what it
+// computes (shard/cache/sequence_pages.h). When a pool runs out, the last sequence in order loses
+// its pages and goes back to the queue with its generated tokens kept; they are computed again
+// behind its prompt ("preemption by recomputation"), which changes no result.
+//
+// Order. By priority, then arrival. One level of priority is worth `priority_step` of waiting: a
+//   request with priority p that arrives at time t is served as if it had arrived, with priority 0,
+//   at t - p * priority_step. So a newcomer of any priority overtakes a waiting request only for a
+//   bounded time, and no request waits for ever. The queue is served strictly in this order: none
+//   is passed over because a later one would fit. Running sequences are preempted from the other
+//   end, and only for a running sequence before them; a newcomer waits for room.
+// Fairness. Sequences that generate come first in every step, so a long prompt never holds them up.
+//   Of the tokens left, each prompt in order may take half while others wait behind it (the rest
+//   of the budget is then dealt out in order), so a long prompt neither blocks short ones nor is
+//   starved by them. The first sequence in order advances in every step.
+//
+// Use, on one thread:
+//
+//   scheduler->Add(request, now);                 // any time between steps or during one
+//   StepPlan plan = scheduler->Next(now);
+//   Report(scheduler->TakeExpired());
+//   if (plan.kind == StepPlan::Kind::kRun) {
+//     logits = Execute(plan);                     // [scheduler->rows().size(), vocab]
+//     scheduler->Commit(Sample(scheduler->rows(), logits));
+//   }
+//
+// Thread-safety: thread-compatible.
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "shard/step_plan.h"
+
+namespace facet {
+
+struct SequenceRequest {
+  int64_t id = 0;               // unique among the live sequences
+  std::vector<int32_t> prompt;  // at least one token
+  int max_new_tokens = 0;       // >= 1; no more than the context leaves room for are generated
+  int priority = 0;             // higher runs first; in [-kMaxPriority, kMaxPriority]
+  absl::Time deadline = absl::InfiniteFuture();
+
+  static constexpr int kMaxPriority = 100;
+};
+
+// The token that the caller sampled from a sequence's row.
+struct NewToken {
+  int64_t sequence_id = 0;
+  int32_t token = 0;
+  bool finished = false;  // an end token, or whatever else ends this sequence
+};
+
+struct SchedulerStats {
+  int queued = 0;   // waiting, preempted ones included
+  int running = 0;  // hold pages
+  int global_pages_used = 0;
+  int global_pages_total = 0;
+  int sliding_pages_used = 0;
+  int sliding_pages_total = 0;
+  int64_t preemptions = 0;        // since the start
+  int64_t recomputed_tokens = 0;  // since the start: tokens whose KV was lost by preemption
+};
+
+class Scheduler {
+ public:
+  struct Options {
+    int max_step_tokens = 512;       // tokens of one step, all sequences together
+    int max_running_sequences = 64;  // sequences that hold pages; at most max_step_tokens
+    int max_queue = 256;             // waiting requests beyond which Add refuses; at least 1
+    int page_tokens = 16;            // positions per KV page, in both pools
+    int global_pages = 0;            // of all sequences; 0: no global layer owns KV
+    int sliding_pages = 0;           // of all sequences; 0: no sliding layer owns KV
+    int sliding_window = 0;          // keys that a sliding layer sees, the token itself included
+    int max_context = 0;             // prompt and generated tokens of one sequence
+    absl::Duration priority_step = absl::Seconds(10);  // waiting that one level of priority skips
+
+    // InvalidArgument that names field, value and limit.
+    absl::Status Validate() const;
+  };
+
+  // InvalidArgument if options.Validate() says so.
+  static absl::StatusOr<std::unique_ptr<Scheduler>> Create(const Options& options);
+  ~Scheduler();
+
+  // Queues a request. It generates at most min(max_new_tokens, max_context - prompt) tokens.
+  //   InvalidArgument    a field is wrong; the prompt leaves no room in the context; or its KV
+  //   could
+  //                      never fit in the pools. Names the numbers; never retry as is.
+  //   AlreadyExists      a live sequence has this id
+  //   ResourceExhausted  the queue is full: retry later
+  //   DeadlineExceeded   the deadline is not after `now`
+  absl::Status Add(SequenceRequest request, absl::Time now);
+
+  // Ends a sequence in any state and frees its pages. False if no live sequence has this id.
+  // During a step (between Next and Commit) this is safe too: pages are given to others only by
+  // Next, which waits for Commit; Commit then takes no token for it.
+  bool Cancel(int64_t id);
+
+  // Ends what has expired, then plans the next step. Every call counts one step. kIdle, with no
+  // sequences, if none is live; then there is nothing to commit. Otherwise Commit must be called
+  // before Next is again. The page tables of a pool that is off (0 pages) are empty.
+  StepPlan Next(absl::Time now);
+
+  // The sequence of each row of logits that the last plan yields, in row order.
+  absl::Span<const int64_t> rows() const { return rows_; }
+
+  // Ends the step of the last plan. One token for each row, in row order; those of sequences
+  // cancelled since Next may be left out, and are ignored. A sequence ends with its last permitted
+  // token whatever `finished` says.
+  void Commit(absl::Span<const NewToken> tokens);
+
+  // Ids that expired since the last call: their deadline passed, in the queue or while running.
+  std::vector<int64_t> TakeExpired();
+
+  SchedulerStats stats() const;
+
+ private:
+  explicit Scheduler(const Options& options);
+
+  const Options options_;
+  std::vector<int64_t> rows_;
+};
+
+}  // namespace facet
+
+#endif  // FACET_SHARD_SCHEDULER_SCHEDULER_H_
