@@ -88,6 +88,7 @@ class Tokenizer {
 
  private:
   struct Parts;
+  class Encoding;
   explicit Tokenizer(std::unique_ptr<const Parts> parts);
 
   absl::StatusOr<std::vector<int32_t>> EncodeStretches(

@@ -1,0 +1,149 @@
+#include "model/tokenizer/bpe.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "model/tokenizer/utf8.h"
+
+namespace facet {
+namespace {
+
+// Up to here looking at every pair for each merge is faster than a heap.
+constexpr size_t kShortWord = 64;
+
+}  // namespace
+
+Bpe::Bpe(Options options, CodePointTable code_points, NeighbourSet neighbours,
+         absl::Span<const MergeRule> merges)
+    : options_(std::move(options)),
+      code_points_(std::move(code_points)),
+      neighbours_(std::move(neighbours)),
+      merges_(merges.size()) {
+  for (size_t rank = 0; rank < merges.size(); ++rank) {
+    const MergeRule& rule = merges[rank];
+    merges_.Set(rule.left, rule.right, {static_cast<uint32_t>(rank), rule.merged});
+  }
+}
+
+absl::Status Bpe::Encode(absl::string_view text, Work* work, std::vector<int32_t>* ids) const {
+  work->word.clear();
+  uint32_t previous = 0;
+  bool after_unk = false;
+  for (size_t at = 0; at < text.size();) {
+    const int size = Utf8SizeFromLead(static_cast<uint8_t>(text[at]));
+    const uint32_t code_point = DecodeValidUtf8(text.data() + at, size);
+    if (options_.cut_words && !neighbours_.MayHold(previous, code_point)) FlushWord(work, ids);
+    const int32_t id = code_points_.Find(code_point);
+    if (id != CodePointTable::kNone) {
+      work->word.push_back(id);
+      after_unk = false;
+    } else if (!options_.byte_ids.empty()) {
+      for (int i = 0; i < size; ++i) {
+        work->word.push_back(options_.byte_ids[static_cast<uint8_t>(text[at + i])]);
+      }
+    } else if (options_.unk_id.has_value()) {
+      if (!after_unk || !options_.fuse_unk) work->word.push_back(*options_.unk_id);
+      after_unk = true;
+    } else {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("the tokenizer has no piece for U+%04X, and neither byte pieces nor an "
+                          "unknown token",
+                          code_point));
+    }
+    previous = code_point;
+    at += size;
+  }
+  FlushWord(work, ids);
+  return absl::OkStatus();
+}
+
+void Bpe::FlushWord(Work* work, std::vector<int32_t>* ids) const {
+  if (work->word.size() > kShortWord) {
+    MergeLong(work);
+  } else if (work->word.size() > 1) {
+    MergeShort(work);
+  }
+  ids->insert(ids->end(), work->word.begin(), work->word.end());
+  work->word.clear();
+}
+
+// Replaces work->word by its merged symbols: looks for the best pair, merges it, and again.
+void Bpe::MergeShort(Work* work) const {
+  std::array<MergeTable::Merge, kShortWord> merges;  // of each symbol with the next one
+  int32_t* const word = work->word.data();
+  size_t size = work->word.size();
+  for (size_t i = 0; i + 1 < size; ++i) merges[i] = merges_.Find(word[i], word[i + 1]);
+  work->steps += size;
+  while (size > 1) {
+    size_t best = 0;
+    for (size_t i = 1; i + 1 < size; ++i) {
+      if (merges[i].rank < merges[best].rank) best = i;
+    }
+    work->steps += size;
+    if (merges[best].rank == MergeTable::kNoRank) break;
+    word[best] = merges[best].merged;
+    std::copy(word + best + 2, word + size, word + best + 1);
+    std::copy(merges.begin() + best + 1, merges.begin() + size - 1, merges.begin() + best);
+    --size;
+    if (best > 0) merges[best - 1] = merges_.Find(word[best - 1], word[best]);
+    if (best + 1 < size) merges[best] = merges_.Find(word[best], word[best + 1]);
+  }
+  work->word.resize(size);
+}
+
+// The same for long words: a linked list of symbols, and a heap of (rank, position of the left
+// symbol). An entry whose pair has changed since is recognised by its rank: a rank belongs to one
+// pair of pieces, and the texts at a position only grow.
+void Bpe::MergeLong(Work* work) const {
+  const int32_t size = static_cast<int32_t>(work->word.size());
+  auto& symbols = work->symbols;
+  auto& heap = work->heap;
+  symbols.resize(size);
+  heap.clear();
+  const auto entry = [](uint32_t rank, int32_t at) {
+    return uint64_t{rank} << 32 | static_cast<uint32_t>(at);
+  };
+  for (int32_t i = 0; i < size; ++i) {
+    const bool last = i + 1 == size;
+    const uint32_t rank =
+        last ? MergeTable::kNoRank : merges_.Find(work->word[i], work->word[i + 1]).rank;
+    symbols[i] = {work->word[i], i - 1, last ? -1 : i + 1, rank};
+    if (rank != MergeTable::kNoRank) heap.push_back(entry(rank, i));
+  }
+  std::make_heap(heap.begin(), heap.end(), std::greater<>());
+  work->steps += size;
+
+  const auto refresh = [&](int32_t at) {
+    Work::Symbol& symbol = symbols[at];
+    symbol.rank = symbol.next < 0 ? MergeTable::kNoRank
+                                  : merges_.Find(symbol.id, symbols[symbol.next].id).rank;
+    if (symbol.rank == MergeTable::kNoRank) return;
+    heap.push_back(entry(symbol.rank, at));
+    std::push_heap(heap.begin(), heap.end(), std::greater<>());
+  };
+  while (!heap.empty()) {
+    const uint64_t top = heap.front();
+    std::pop_heap(heap.begin(), heap.end(), std::greater<>());
+    heap.pop_back();
+    ++work->steps;
+    const int32_t at = static_cast<int32_t>(top & 0xFFFFFFFF);
+    Work::Symbol& left = symbols[at];
+    if (left.rank != top >> 32) continue;  // the pair has changed, or the symbol is gone
+    Work::Symbol& right = symbols[left.next];
+    left.id = merges_.Find(left.id, right.id).merged;
+    left.next = right.next;
+    right.rank = MergeTable::kNoRank;
+    if (left.next >= 0) symbols[left.next].previous = at;
+    refresh(at);
+    if (left.previous >= 0) refresh(left.previous);
+  }
+
+  size_t out = 0;
+  for (int32_t at = 0; at >= 0; at = symbols[at].next) work->word[out++] = symbols[at].id;
+  work->word.resize(out);
+}
+
+}  // namespace facet
