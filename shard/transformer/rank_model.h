@@ -24,6 +24,7 @@ namespace facet {
 class KvCacheTensors;
 class Transformer;
 class TransformerWeights;
+struct SlicePlan;
 
 // Thread-compatible: the rank's step loop owns it.
 class RankModel {
@@ -32,7 +33,7 @@ class RankModel {
   // the model (embedding tables are read from the mapped checkpoint on every step). `collective`
   // may be null when world_size is 1.
   //   InvalidArgument     options that do not fit the model: names the numbers
-  //   NotFound, ...       a tensor that is missing or has another shape, as the checkpoint says it
+  //                       or a checkpoint that lacks a tensor of the model: names it
   //   ResourceExhausted   too little memory
   static absl::StatusOr<std::unique_ptr<RankModel>> Load(const ModelConfig& config,
                                                          const Checkpoint& checkpoint,
@@ -43,8 +44,8 @@ class RankModel {
   RankModel& operator=(const RankModel&) = delete;
 
   // Executes one step of kind kRun. All ranks of the group call it with the same plan.
-  // On rank 0: the logits [rows that want them, vocab_size] f32, after the soft cap, in the order of
-  // plan.sequences and their rows; valid until the next call. On other ranks, and where no row
+  // On rank 0: the logits [rows that want them, vocab_size] f32, after the soft cap, in the order
+  // of plan.sequences and their rows; valid until the next call. On other ranks, and where no row
   // wants logits: no rows.
   //   Internal   a plan that does not fit (a page out of range, too many tokens, ...); nothing was
   //              executed, and every rank says the same
@@ -67,6 +68,7 @@ class RankModel {
 
   const ModelConfig config_;
   const RankOptions options_;
+  std::unique_ptr<const SlicePlan> slice_;
   std::unique_ptr<TransformerWeights> weights_;
   std::unique_ptr<KvCacheTensors> kv_;
   std::unique_ptr<Transformer> transformer_;
