@@ -29,6 +29,7 @@ namespace facet {
 namespace {
 
 constexpr char kLiveness[] = "liveness";
+constexpr char kReadiness[] = "readiness";
 // After its cancellation a call gets this long before the process ends without it.
 constexpr absl::Duration kCancelSlack = absl::Seconds(5);
 // The same after a second signal: whoever sends it wants out.
@@ -260,8 +261,8 @@ absl::Status ServerShell::WritePortFile() const {
   const std::string temporary = absl::StrCat(options_.port_file, ".", getpid());
   {
     std::ofstream file(temporary, std::ios::trunc);
-    file << "grpc_port=" << grpc_port_ << "\nmetrics_port=" << metrics_port_ << "\npid=" << getpid()
-         << "\n";
+    file << "{\"port\": " << grpc_port_ << ", \"metrics_port\": " << metrics_port_
+         << ", \"pid\": " << getpid() << "}\n";
     file.flush();
     if (!file) return absl::UnavailableError(absl::StrCat("cannot write ", temporary));
   }
@@ -279,6 +280,7 @@ void ServerShell::SetHealthLocked(const std::string& service, bool serving) {
 
 void ServerShell::SetAllHealthLocked(bool serving) {
   SetHealthLocked("", serving);
+  SetHealthLocked(kReadiness, serving);
   for (const std::string& service : options_.services) SetHealthLocked(service, serving);
 }
 

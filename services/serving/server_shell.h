@@ -16,7 +16,7 @@
 //   return shell->Wait();                      // the process's exit status
 //
 // Health (grpc.health.v1), as probes of Kubernetes expect it:
-//   ""                   readiness of the process: the same as that of its services
+//   "", "readiness"      of the process: the same as that of its services
 //   each of `services`   readiness: NOT_SERVING while loading and while draining
 //   "liveness"           SERVING from Start() on until Fail(): a restart is called for only when
 //                        the process cannot recover. Loading and draining are no reason.
@@ -58,7 +58,7 @@ struct ServerShellOptions {
   // host:port of the page `/metrics` (HTTP); empty: no page.
   std::string metrics_listen;
   // A file that Start() writes once the ports are open, for those who asked for port 0; empty:
-  // none. Lines `grpc_port=N`, `metrics_port=N` (0: no page), `pid=N`. It appears whole or not at
+  // none. JSON: {"port": N, "metrics_port": N (0: no page), "pid": N}. It appears whole or not at
   // all.
   std::string port_file;
   // Full names of the services whose health is reported beside "".
@@ -107,7 +107,7 @@ class ServerShell {
   int grpc_port() const { return grpc_port_; }
   int metrics_port() const { return metrics_port_; }
 
-  // Readiness of "" and of all services, or of one of them ("" then stays as it is). Ignored while
+  // Readiness of the process and all its services, or of one service alone. Ignored while
   // draining and after a failure.
   void SetServing(bool serving);
   void SetServing(const std::string& service, bool serving);

@@ -52,12 +52,14 @@ TEST(ServerShellTest, HealthFollowsTheLifeOfTheProcess) {
   HealthClient health(AddressOf(*shell));
 
   EXPECT_EQ(health.Check(""), "NOT_SERVING");
+  EXPECT_EQ(health.Check("readiness"), "NOT_SERVING");
   EXPECT_EQ(health.Check(kService), "NOT_SERVING");
   EXPECT_EQ(health.Check("liveness"), "SERVING");
   EXPECT_EQ(health.Check("no.such.Service"), "NOT_FOUND");
 
   shell->SetServing(true);
   EXPECT_EQ(health.Check(""), "SERVING");
+  EXPECT_EQ(health.Check("readiness"), "SERVING");
   EXPECT_EQ(health.Check(kService), "SERVING");
 
   shell->SetServing(kService, false);

@@ -22,6 +22,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
+#include "nlohmann/json.hpp"
 
 extern char** environ;
 
@@ -215,14 +216,11 @@ absl::StatusOr<ServerPorts> WaitForPorts(const std::string& port_file, absl::Dur
   for (;;) {
     const bool ended = process.HasExited();
     if (std::ifstream file(port_file); file) {
+      const auto json = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
       ServerPorts ports;
-      std::string line;
-      while (std::getline(file, line)) {
-        absl::string_view rest = line;
-        if (absl::ConsumePrefix(&rest, "grpc_port=")) (void)absl::SimpleAtoi(rest, &ports.grpc);
-        if (absl::ConsumePrefix(&rest, "metrics_port=")) {
-          (void)absl::SimpleAtoi(rest, &ports.metrics);
-        }
+      if (json.is_object()) {
+        ports.grpc = json.value("port", 0);
+        ports.metrics = json.value("metrics_port", 0);
       }
       if (ports.grpc != 0) return ports;
     }

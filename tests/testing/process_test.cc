@@ -55,7 +55,7 @@ TEST(ChildProcessTest, IsNotFoundWithoutAProgram) {
 
 TEST(WaitForPortsTest, ReadsThePortFile) {
   const std::string path = MakeTestDir() + "/ports";
-  auto child = ChildProcess::Start(Shell("printf 'grpc_port=12\\nmetrics_port=34\\n' > " + path +
+  auto child = ChildProcess::Start(Shell("echo '{\"port\": 12, \"metrics_port\": 34}' > " + path +
                                          ".x; mv " + path + ".x " + path + "; exec sleep 60"));
   ASSERT_THAT(child, IsOk());
   auto ports = WaitForPorts(path, absl::Seconds(10), **child);
