@@ -16,6 +16,10 @@ _LIBS = {
     "rt": ["rt"],
 }
 
+# Inline code of Abseil's headers refers to these. In a test, which links our libraries as shared
+# ones, gold's --as-needed would drop them where only such a library, not the test itself, does.
+_ABSL_ALWAYS = ["absl_hash", "absl_raw_hash_set", "absl_str_format_internal", "absl_time"]
+
 _HEADER_ONLY = ["nlohmann_json"]
 
 def _impl(ctx):
@@ -32,6 +36,7 @@ def _impl(ctx):
     if r.return_code or not absl:
         fail("no Abseil libraries found: install libabsl-dev")
     out.append("cc_library(name = \"absl\", linkopts = [%s])" % ", ".join(
+        ["\"-Wl,--no-as-needed\""] + ["\"-l%s\"" % l for l in _ABSL_ALWAYS if l in absl] +
         ["\"-Wl,--as-needed\""] + ["\"-l%s\"" % l for l in absl],
     ))
     for tool in ["protoc", "grpc_cpp_plugin"]:
