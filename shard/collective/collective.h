@@ -5,21 +5,24 @@
 //
 // Contract of every implementation:
 //
-// Order. All ranks call the same operations, with the same sizes, in the same order. A rank that
-//   calls something else than its peers is told so (FailedPrecondition), as are they.
+// Order. All ranks call the same operations, with the same sizes, in the same order. Where they do
+//   not, each rank that notices gets FailedPrecondition with both calls named.
 // Buffers. The caller owns them; they are used during the call only. Input and output of one call
-//   must not overlap. A size of 0 is allowed and still synchronises the ranks.
+//   must not overlap. A size of 0 is allowed.
 // Result. Sums are taken element by element in the order ((rank 0 + rank 1) + rank 2) + ... in
 //   float32, whatever the size of the message, and every rank receives the same bits. So equal
 //   inputs give equal outputs on every rank, in every run and over every implementation.
 // Errors. The first error breaks the group: every later call on this rank returns that same status
-//   at once, and the peers are made to fail too. The group cannot be repaired, only made anew.
+//   at once, and the peers are made to fail too, with the same cause. A broken group cannot be
+//   repaired, only made anew.
 //     Unavailable         a peer died, left or aborted; the message names its rank
 //     DeadlineExceeded    a peer did not come within the timeout; names the operation, the rank(s)
 //                         waited for and the limit
 //     FailedPrecondition  the ranks called different operations or sizes
-//     InvalidArgument     sizes of the arguments do not fit each other
+//     InvalidArgument     sizes of the arguments do not fit each other (the peers see Unavailable)
 //   After an error the contents of output buffers are unspecified.
+// Leaving. Destroying a Collective tells the peers that this rank left. Ranks that still are in
+//   the last common operation finish it; whoever starts another one gets Unavailable.
 // Threads. Thread-compatible: one thread of a rank calls operations at a time. Abort() and
 //   set_timeout() may be called from any thread at any time.
 
@@ -52,18 +55,19 @@ class Collective {
   // rank() of `out`.
   virtual absl::Status AllToAll(absl::Span<const uint8_t> in, absl::Span<uint8_t> out) = 0;
 
-  // data: the same size everywhere; replaced by the bytes of rank `root`.
+  // data: the same size everywhere; replaced by the bytes of rank `root`. The root may return
+  // before the others have come.
   virtual absl::Status Broadcast(absl::Span<uint8_t> data, int root) = 0;
 
   // Returns once every rank has called it.
   virtual absl::Status Barrier() = 0;
 
   // Breaks the group for `reason`. A call that waits on this rank returns `reason` at once, and so
-  // does every later call; peers get Unavailable, at the latest when their timeout ends. An OK
-  // reason counts as Cancelled. Without effect if the group is broken already.
+  // does every later call; peers get Unavailable within milliseconds, at the latest when their
+  // timeout ends. An OK reason counts as Cancelled. Without effect if the group is broken already.
   virtual void Abort(absl::Status reason) = 0;
 
-  // Limit of each operation that starts from now on. At least 1 ms.
+  // Limit of each operation that starts from now on. Values outside [1 ms, 24 h] are moved there.
   virtual void set_timeout(absl::Duration timeout) = 0;
 };
 
