@@ -33,13 +33,20 @@
 // Thread-safety: thread-compatible.
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <set>
+#include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "shard/cache/kv_block_pool.h"
+#include "shard/cache/page_demand.h"
+#include "shard/scheduler/sequence.h"
 #include "shard/step_plan.h"
 
 namespace facet {
@@ -126,9 +133,66 @@ class Scheduler {
   SchedulerStats stats() const;
 
  private:
+  // A sequence's share of the step that is being planned.
+  struct Share {
+    Sequence* sequence;
+    int tokens;
+  };
+  // What Commit must remember of the step in flight. The sequence may be cancelled meanwhile.
+  struct InFlight {
+    int64_t id;
+    int64_t arrival;
+    int tokens;
+    bool yields_logits;
+  };
+
   explicit Scheduler(const Options& options);
 
+  absl::Status CheckRequest(const SequenceRequest& request, absl::Time now) const;
+
+  // Next, in the order of its calls.
+  void ExpireUntil(absl::Time now);
+  void ShareAmongRunning();
+  void AdmitFromQueue();
+  void DealOutTheRest();
+  StepPlan MakePlan();
+
+  int PromptShare(int remaining, bool others_wait) const;
+  bool PromptsWaitAfter(size_t place) const;
+  bool TakeShare(Sequence* sequence, int want);
+  bool HasRoomFor(const Sequence& newcomer) const;
+  PageDemand DemandOf(const Sequence& sequence) const;
+  void Advance(Sequence* sequence, int computed, const NewToken* token);
+  void Preempt(Sequence* sequence);
+  void End(Sequence* sequence);
+  void RemoveFromRunning(Sequence* sequence);
+
   const Options options_;
+  const KvLayout layout_;
+  std::unique_ptr<KvBlockPool> global_pool_;   // null if off
+  std::unique_ptr<KvBlockPool> sliding_pool_;  // null if off
+
+  // Every live sequence is in sequences_, and in just one of queue_ and running_.
+  absl::flat_hash_map<int64_t, std::unique_ptr<Sequence>> sequences_;
+  std::set<Sequence*, ServedBefore> queue_;
+  std::vector<Sequence*> running_;                                 // sorted by ServedBefore
+  std::map<std::pair<absl::Time, int64_t>, Sequence*> deadlines_;  // by (deadline, arrival)
+  std::vector<int64_t> expired_;
+
+  int64_t step_ = 0;
+  int64_t arrivals_ = 0;
+  absl::Time latest_now_ = absl::InfinitePast();
+  int64_t preemptions_ = 0;
+  int64_t recomputed_tokens_ = 0;
+
+  // The step being planned.
+  std::vector<Share> shares_;
+  int prompt_budget_ = 0;  // tokens of the step that no share has yet, those of decodes set aside
+  bool preempted_in_step_ = false;
+
+  // The step in flight.
+  bool step_in_flight_ = false;
+  std::vector<InFlight> in_flight_;
   std::vector<int64_t> rows_;
 };
 
