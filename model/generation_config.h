@@ -13,13 +13,14 @@
 
 namespace facet {
 
-// The defaults are those of a model without the file: plain sampling from the whole distribution.
+// Whatever the file leaves open has the value that the family's model cards recommend for every
+// size and use.
 struct GenerationConfig {
-  bool do_sample = true;     // false: greedy; temperature and the rest do not matter then
-  double temperature = 1.0;  // > 0
-  int top_k = 0;             // most likely tokens kept; 0: all
-  double top_p = 1.0;        // probability mass kept, in (0, 1]; 1: all
-  double min_p = 0.0;        // least probability kept, relative to the best, in [0, 1]; 0: all
+  bool do_sample = true;            // false: greedy; the settings below do not matter then
+  double temperature = 1.0;         // >= 0; 0: greedy
+  int top_k = 64;                   // most likely tokens kept; 0: all
+  double top_p = 0.95;              // probability mass kept, in (0, 1]; 1: all
+  double min_p = 0.0;               // least probability kept, as a part of the best; 0: all
   double repetition_penalty = 1.0;  // > 0; 1: none
   // Sorted, distinct, all below the vocabulary size.
   std::vector<int> eos_token_ids;    // of this file and of config.json together

@@ -64,7 +64,8 @@ enum class LayerTensor {
 };
 inline constexpr int kNumLayerTensors = 25;
 
-// A tensor's name without the checkpoint's prefix, e.g. "layers.3.self_attn.q_proj.weight".
+// A tensor's name without the checkpoint's prefix, e.g. "layers.3.self_attn.q_proj.weight". The
+// name of kLmHead never has a prefix.
 std::string TensorName(ModelTensor tensor);
 std::string TensorName(int layer, LayerTensor tensor);
 
