@@ -170,7 +170,6 @@ StepPlan Scheduler::Next(absl::Time now) {
   ExpireUntil(latest_now_);
   ++step_;
   shares_.clear();
-  preempted_in_step_ = false;
   ShareAmongRunning();
   AdmitFromQueue();
   DealOutTheRest();
@@ -195,9 +194,8 @@ void Scheduler::ShareAmongRunning() {
     const bool decoding = sequence->decoding();
     const int want = decoding ? 1 : PromptShare(sequence->remaining(), PromptsWaitAfter(i));
     if (want == 0) continue;
+    // The last in order keeps its pages and waits when there are none for it.
     while (!TakeShare(sequence, want) && running_.back() != sequence) Preempt(running_.back());
-    const bool waits = shares_.empty() || shares_.back().sequence != sequence;
-    if (waits && decoding) ++prompt_budget_;
   }
 }
 
@@ -229,8 +227,6 @@ bool Scheduler::TakeShare(Sequence* sequence, int want) {
 }
 
 void Scheduler::AdmitFromQueue() {
-  // Pages that a preemption has just freed are for those before the queue.
-  if (preempted_in_step_) return;
   while (!queue_.empty() && prompt_budget_ > 0 &&
          running_.size() < static_cast<size_t>(options_.max_running_sequences)) {
     Sequence* sequence = *queue_.begin();
@@ -337,10 +333,8 @@ void Scheduler::Advance(Sequence* sequence, int computed, const NewToken* token)
 }
 
 void Scheduler::Preempt(Sequence* sequence) {
-  if (sequence->decoding()) ++prompt_budget_;
   ++preemptions_;
   recomputed_tokens_ += sequence->computed;
-  preempted_in_step_ = true;
   RemoveFromRunning(sequence);
   sequence->pages.ReleaseAll();
   sequence->computed = 0;

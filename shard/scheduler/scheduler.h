@@ -188,7 +188,6 @@ class Scheduler {
   // The step being planned.
   std::vector<Share> shares_;
   int prompt_budget_ = 0;  // tokens of the step that no share has yet, those of decodes set aside
-  bool preempted_in_step_ = false;
 
   // The step in flight.
   bool step_in_flight_ = false;
