@@ -18,7 +18,7 @@ import main as launcher  # noqa: E402
 from cluster import Cluster  # noqa: E402
 
 TMP = Path(os.environ["TEST_TMPDIR"])
-EXPECTED_SERIES = ["facet_router_groups_ready", "facet_requests_running", "facet_kv_pages_total",
+EXPECTED_SERIES = ["facet_router_groups_ready", "facet_requests_running", "facet_kv_pages_capacity",
                    "facet_generation_tokens_total", "facet_step_duration_seconds_count",
                    "facet_time_to_first_token_seconds_count"]
 
