@@ -14,6 +14,7 @@
 namespace facet {
 namespace {
 
+using ::facet::testing::Dense12bConfig;
 using ::facet::testing::Dense31bConfig;
 using ::facet::testing::E2bConfig;
 using ::facet::testing::E4bConfig;
@@ -64,6 +65,9 @@ INSTANTIATE_TEST_SUITE_P(Released, KvBytesTest,
                              {"e4b_tp1", E4bConfig, 1, 40, 16},
                              {"e4b_tp2", E4bConfig, 2, 20, 8},
                              {"e4b_tp4", E4bConfig, 4, 20, 8},
+                             {"dense12b_tp1", Dense12bConfig, 1, 320, 16},
+                             {"dense12b_tp2", Dense12bConfig, 2, 160, 16},
+                             {"dense12b_tp8", Dense12bConfig, 8, 40, 16},
                              {"moe26b_tp1", Moe26bConfig, 1, 200, 20},
                              {"moe26b_tp2", Moe26bConfig, 2, 100, 10},
                              {"moe26b_tp4", Moe26bConfig, 4, 50, 10},

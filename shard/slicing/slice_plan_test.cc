@@ -11,6 +11,7 @@
 namespace facet {
 namespace {
 
+using ::facet::testing::Dense12bConfig;
 using ::facet::testing::Dense31bConfig;
 using ::facet::testing::E2bConfig;
 using ::facet::testing::E4bConfig;
@@ -82,6 +83,10 @@ INSTANTIATE_TEST_SUITE_P(Released, SlicePlanHeadsTest,
                              {"e4b_tp2", E4bConfig, 2, 4, 1, 1, 5120},
                              {"e4b_tp4", E4bConfig, 4, 2, 1, 1, 2560},
                              {"e4b_tp8", E4bConfig, 8, 1, 1, 1, 1280},
+                             {"dense12b_tp1", Dense12bConfig, 1, 16, 8, 1, 15360},
+                             {"dense12b_tp2", Dense12bConfig, 2, 8, 4, 1, 7680},
+                             {"dense12b_tp4", Dense12bConfig, 4, 4, 2, 1, 3840},
+                             {"dense12b_tp8", Dense12bConfig, 8, 2, 1, 1, 1920},
                              {"moe26b_tp1", Moe26bConfig, 1, 16, 8, 2, 2112},
                              {"moe26b_tp2", Moe26bConfig, 2, 8, 4, 1, 1056},
                              {"moe26b_tp4", Moe26bConfig, 4, 4, 2, 1, 528},

@@ -9,6 +9,7 @@ namespace facet::testing {
 
 ModelConfig E2bConfig();
 ModelConfig E4bConfig();
+ModelConfig Dense12bConfig();  // 12B
 ModelConfig Moe26bConfig();    // 26B-A4B
 ModelConfig Dense31bConfig();  // 31B
 
