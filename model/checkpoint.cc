@@ -110,12 +110,13 @@ absl::StatusOr<WeightMap> ParseIndex(const nlohmann::json& json) {
   const JsonObject weight_map = JsonObject(json, error).Object("weight_map");
   WeightMap shards;
   for (const std::string& tensor : weight_map.Keys()) {
-    const std::string file = weight_map.String(tensor);
-    if (error.ok() && !IsPlainFileName(file)) {
-      weight_map.Fail(Quoted(tensor), Quoted(file) + " is not the name of a .safetensors file");
+    const nlohmann::json* file = weight_map.Find(tensor);
+    if (file == nullptr || !file->is_string() || !IsPlainFileName(file->get<std::string>())) {
+      weight_map.Fail(Quoted(tensor), (file == nullptr ? "null" : Excerpt(*file)) +
+                                          " is not the name of a .safetensors file");
+      break;
     }
-    FACET_RETURN_IF_ERROR(error);
-    shards[file].push_back(tensor);
+    shards[file->get<std::string>()].push_back(tensor);
   }
   FACET_RETURN_IF_ERROR(error);
   if (shards.empty()) return absl::InvalidArgumentError("weight_map: names no tensor");

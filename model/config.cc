@@ -1,6 +1,6 @@
 #include "model/config.h"
 
-#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -167,6 +167,7 @@ std::vector<AttentionSizes> ReadFlatSizes(const JsonObject& text, const Attentio
 std::vector<AttentionSizes> ReadPerLayerSizes(const JsonObject& text, const AttentionSizes& common,
                                               int num_layers) {
   std::vector<AttentionSizes> sizes(num_layers, common);
+  std::set<int> seen;
   const JsonObject overrides = text.Object("per_layer_config");
   for (const std::string& index : overrides.Keys()) {
     int layer;
@@ -174,6 +175,8 @@ std::vector<AttentionSizes> ReadPerLayerSizes(const JsonObject& text, const Atte
       overrides.Fail(Quoted(index), absl::StrCat("is no layer from 0 to ", num_layers - 1));
       break;
     }
+    // The reference writes "05"; beside "5" that would be ambiguous.
+    if (!seen.insert(layer).second) overrides.Fail(index, "this layer is there twice");
     const JsonObject in = overrides.Object(index);
     in.AllowOnly({"head_dim", "num_key_value_heads"});
     sizes[layer].head_dim = in.Int("head_dim", 1, kMaxHeadDim, common.head_dim);

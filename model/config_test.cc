@@ -166,7 +166,7 @@ void ToPerLayerDialect(Json& config) {
   Json overrides = Json::object();
   for (size_t i = 0; i < text["layer_types"].size(); ++i) {
     if (text["layer_types"][i] != "full_attention") continue;
-    Json& layer = overrides[absl::StrCat(i)];
+    Json& layer = overrides[absl::StrCat(absl::Dec(i, absl::kZeroPad2))];  // as transformers does
     layer["head_dim"] = text["global_head_dim"];
     if (text["attention_k_eq_v"] && !text["num_global_key_value_heads"].is_null()) {
       layer["num_key_value_heads"] = text["num_global_key_value_heads"];
@@ -461,6 +461,16 @@ INSTANTIATE_TEST_SUITE_P(
          "/text_config/per_layer_config",
          {{"all", Json::object()}},
          R"(per_layer_config."all": is no layer)"},
+        {"override_twice",
+         "31B",
+         "/text_config/per_layer_config",
+         {{"05", Json::object()}, {"5", Json::object()}},
+         "per_layer_config.5: this layer is there twice"},
+        {"override_that_is_null",
+         "31B",
+         "/text_config/per_layer_config",
+         {{"5", nullptr}},
+         "per_layer_config.5: missing"},
         {"override_of_another_setting",
          "31B",
          "/text_config/per_layer_config",
