@@ -18,7 +18,14 @@ _LIBS = {
 
 # Inline code of Abseil's headers refers to these. In a test, which links our libraries as shared
 # ones, gold's --as-needed would drop them where only such a library, not the test itself, does.
-_ABSL_ALWAYS = ["absl_hash", "absl_raw_hash_set", "absl_str_format_internal", "absl_time"]
+_ABSL_ALWAYS = [
+    "absl_hash",
+    "absl_raw_hash_set",
+    "absl_status",
+    "absl_statusor",
+    "absl_str_format_internal",
+    "absl_time",
+]
 
 _HEADER_ONLY = ["nlohmann_json"]
 

@@ -34,10 +34,33 @@ constexpr size_t kSizes[] = {0, 1, 7, 1000, 8192 + 3, 300000};
 // Long enough never to end on a busy machine: a hang shows as DeadlineExceeded.
 const absl::Duration kLong = absl::Seconds(40);
 
-// Runs `body` on a thread for each rank.
-void RunRanks(Group& group, const std::function<void(Collective&)>& body) {
+// A group whose ranks also leave on threads of their own, as processes would: a rank that leaves
+// may wait a moment for the others.
+class TestGroup {
+ public:
+  explicit TestGroup(const ContractCase& c) : ranks_(c.make(c.world_size, kLong)) {}
+  ~TestGroup() {
+    std::vector<std::thread> threads;
+    for (auto& rank : ranks_) threads.emplace_back([&] { rank.reset(); });
+    for (std::thread& t : threads) t.join();
+  }
+
+  std::unique_ptr<Collective>& operator[](size_t rank) { return ranks_[rank]; }
+  std::unique_ptr<Collective>& back() { return ranks_.back(); }
+  size_t size() const { return ranks_.size(); }
+  auto begin() { return ranks_.begin(); }
+  auto end() { return ranks_.end(); }
+
+ private:
+  Group ranks_;
+};
+
+// Runs `body` on a thread for each rank that has not left.
+void RunRanks(TestGroup& group, const std::function<void(Collective&)>& body) {
   std::vector<std::thread> threads;
-  for (auto& collective : group) threads.emplace_back([&] { body(*collective); });
+  for (auto& collective : group) {
+    if (collective != nullptr) threads.emplace_back([&] { body(*collective); });
+  }
   for (std::thread& t : threads) t.join();
 }
 
@@ -103,6 +126,14 @@ void CheckBroadcast(Collective& c, uint64_t seed, size_t n, int root) {
   EXPECT_TRUE(SameBits(data, TestBytes(seed, root, n))) << "size " << n << " root " << root;
 }
 
+// A rank that comes late to a broken group may still find all it needs for one operation, where
+// the news travels no faster than the data.
+absl::Status FirstError(const std::function<absl::Status()>& call) {
+  absl::Status status;
+  for (int i = 0; i < 3 && status.ok(); ++i) status = call();
+  return status;
+}
+
 // Returns once the thread sleeps in the kernel.
 void WaitUntilAsleep(pid_t tid) {
   for (;;) {
@@ -157,7 +188,7 @@ Group ConnectOnThreads(int world_size,
 }
 
 TEST_P(CollectiveContractTest, KnowsItsPlace) {
-  Group group = GetParam().make(GetParam().world_size, kLong);
+  TestGroup group(GetParam());
   for (size_t r = 0; r < group.size(); ++r) {
     EXPECT_EQ(group[r]->rank(), static_cast<int>(r));
     EXPECT_EQ(group[r]->world_size(), GetParam().world_size);
@@ -165,35 +196,35 @@ TEST_P(CollectiveContractTest, KnowsItsPlace) {
 }
 
 TEST_P(CollectiveContractTest, AllReduceSumEqualsTheSumInRankOrderBitForBit) {
-  Group group = GetParam().make(GetParam().world_size, kLong);
+  TestGroup group(GetParam());
   RunRanks(group, [](Collective& c) {
     for (const size_t n : kSizes) CheckAllReduce(c, n + 1, n);
   });
 }
 
 TEST_P(CollectiveContractTest, ReduceScatterSumEqualsTheSumInRankOrderBitForBit) {
-  Group group = GetParam().make(GetParam().world_size, kLong);
+  TestGroup group(GetParam());
   RunRanks(group, [](Collective& c) {
     for (const size_t n : kSizes) CheckReduceScatter(c, n + 2, n);
   });
 }
 
 TEST_P(CollectiveContractTest, AllGatherPutsTheRanksInOrder) {
-  Group group = GetParam().make(GetParam().world_size, kLong);
+  TestGroup group(GetParam());
   RunRanks(group, [](Collective& c) {
     for (const size_t n : kSizes) CheckAllGather(c, n + 3, n);
   });
 }
 
 TEST_P(CollectiveContractTest, AllToAllTransposesTheBlocks) {
-  Group group = GetParam().make(GetParam().world_size, kLong);
+  TestGroup group(GetParam());
   RunRanks(group, [](Collective& c) {
     for (const size_t n : kSizes) CheckAllToAll(c, n + 4, n);
   });
 }
 
 TEST_P(CollectiveContractTest, BroadcastCopiesTheRootWhicheverItIs) {
-  Group group = GetParam().make(GetParam().world_size, kLong);
+  TestGroup group(GetParam());
   RunRanks(group, [](Collective& c) {
     for (int root = 0; root < c.world_size(); ++root) {
       for (const size_t n : kSizes) CheckBroadcast(c, n + 5, n, root);
@@ -202,8 +233,7 @@ TEST_P(CollectiveContractTest, BroadcastCopiesTheRootWhicheverItIs) {
 }
 
 TEST_P(CollectiveContractTest, SumsNotANumberAndInfinityLikeTheProcessorDoes) {
-  const int world = GetParam().world_size;
-  Group group = GetParam().make(world, kLong);
+  TestGroup group(GetParam());
   const float inf = std::numeric_limits<float>::infinity();
   std::vector<std::vector<float>> results(group.size());
   RunRanks(group, [&](Collective& c) {
@@ -223,7 +253,7 @@ TEST_P(CollectiveContractTest, SumsNotANumberAndInfinityLikeTheProcessorDoes) {
 }
 
 TEST_P(CollectiveContractTest, BarrierLetsNobodyThroughBeforeTheLastHasCome) {
-  Group group = GetParam().make(GetParam().world_size, kLong);
+  TestGroup group(GetParam());
   std::atomic<int> come{0};
   RunRanks(group, [&](Collective& c) {
     for (int round = 1; round <= 100; ++round) {
@@ -236,7 +266,7 @@ TEST_P(CollectiveContractTest, BarrierLetsNobodyThroughBeforeTheLastHasCome) {
 
 TEST_P(CollectiveContractTest, SurvivesFiveHundredMixedOperations) {
   Watchdog watchdog(std::chrono::seconds(50));
-  Group group = GetParam().make(GetParam().world_size, kLong);
+  TestGroup group(GetParam());
   RunRanks(group, [](Collective& c) {
     std::mt19937 shared(11);                                  // the same on every rank
     std::mt19937 own(100 + static_cast<uint32_t>(c.rank()));  // how late this rank is
@@ -269,8 +299,8 @@ TEST_P(CollectiveContractTest, SurvivesFiveHundredMixedOperations) {
 }
 
 TEST_P(CollectiveContractTest, ARankMayLeaveRightAfterTheLastOperation) {
-  for (int round = 0; round < 10; ++round) {
-    Group group = GetParam().make(GetParam().world_size, kLong);
+  for (int round = 0; round < 5; ++round) {
+    TestGroup group(GetParam());
     std::vector<std::thread> threads;
     for (auto& collective : group) {
       threads.emplace_back([&, c = std::move(collective)]() mutable {
@@ -305,7 +335,7 @@ TEST_P(CollectiveContractTest, WrongSizesAreInvalidArguments) {
       {"root -1 is not in [0, ", [&](Collective& c) { return c.Broadcast(mutable_bytes, -1); }},
   };
   for (const auto& [message, call] : cases) {
-    Group group = GetParam().make(world, kLong);
+    TestGroup group(GetParam());
     const absl::Status status = call(*group[0]);
     EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
     EXPECT_EQ(group[0]->Barrier(), status) << "the group is broken";
@@ -318,7 +348,7 @@ TEST_P(CollectiveContractTest, WrongSizesAreInvalidArguments) {
 
 TEST_P(CollectivePeersTest, ARankThatNeverComesIsNamedAfterTheTimeout) {
   const int world = GetParam().world_size;
-  Group group = GetParam().make(world, kLong);
+  TestGroup group(GetParam());
   const std::string missing = absl::StrCat("rank ", world - 1);
   for (auto& c : group) c->set_timeout(absl::Milliseconds(200));
   RunRanks(group, [&](Collective& c) {
@@ -335,13 +365,15 @@ TEST_P(CollectivePeersTest, ARankThatNeverComesIsNamedAfterTheTimeout) {
     EXPECT_EQ(c.Barrier(), status) << "later calls return the first error";
   });
   // The late rank learns why there is no group any more.
-  EXPECT_THAT(group.back()->Barrier(),
+  group.back()->set_timeout(kLong);
+  std::vector<float> data(10);
+  EXPECT_THAT(FirstError([&] { return group.back()->AllReduceSum(absl::MakeSpan(data)); }),
               StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr(missing)));
 }
 
 TEST_P(CollectivePeersTest, EveryMissingRankIsNamed) {
   const int world = GetParam().world_size;
-  Group group = GetParam().make(world, kLong);
+  TestGroup group(GetParam());
   group[0]->set_timeout(absl::Milliseconds(100));
   std::string others = "rank 1";
   for (int r = 2; r < world; ++r) {
@@ -353,7 +385,7 @@ TEST_P(CollectivePeersTest, EveryMissingRankIsNamed) {
 
 TEST_P(CollectivePeersTest, AbortWakesTheWaitingCallAndThePeersAtOnce) {
   const int world = GetParam().world_size;
-  Group group = GetParam().make(world, kLong);
+  TestGroup group(GetParam());
   std::vector<std::thread> threads;
   std::vector<std::atomic<pid_t>> tids(group.size());
   std::atomic<int> returned{0};
@@ -381,12 +413,13 @@ TEST_P(CollectivePeersTest, AbortWakesTheWaitingCallAndThePeersAtOnce) {
   group[0]->Abort(absl::CancelledError("enough"));
   for (std::thread& t : threads) t.join();
   EXPECT_LE(Clock::now() - start, std::chrono::seconds(5)) << "the timeout is 40 s";
-  EXPECT_THAT(group.back()->Barrier(), StatusIs(absl::StatusCode::kUnavailable,
-                                                HasSubstr("rank 0 aborted: CANCELLED: enough")));
+  EXPECT_THAT(
+      FirstError([&] { return group.back()->Barrier(); }),
+      StatusIs(absl::StatusCode::kUnavailable, HasSubstr("rank 0 aborted: CANCELLED: enough")));
 }
 
 TEST_P(CollectiveContractTest, TheFirstAbortCountsAndAnOkReasonIsCancelled) {
-  Group group = GetParam().make(GetParam().world_size, kLong);
+  TestGroup group(GetParam());
   group[0]->Abort(absl::OkStatus());
   group[0]->Abort(absl::InternalError("too late"));
   EXPECT_THAT(group[0]->Barrier(), StatusIs(absl::StatusCode::kCancelled));
@@ -395,8 +428,8 @@ TEST_P(CollectiveContractTest, TheFirstAbortCountsAndAnOkReasonIsCancelled) {
 
 TEST_P(CollectiveContractTest, AbortMayComeFromManyThreadsDuringOperations) {
   const int world = GetParam().world_size;
-  for (int round = 0; round < 10; ++round) {
-    Group group = GetParam().make(world, kLong);
+  for (int round = 0; round < 5; ++round) {
+    TestGroup group(GetParam());
     std::vector<std::thread> aborters;
     for (int i = 0; i < 3; ++i) {
       aborters.emplace_back([&, i] {
@@ -417,9 +450,8 @@ TEST_P(CollectiveContractTest, AbortMayComeFromManyThreadsDuringOperations) {
 
 TEST_P(CollectivePeersTest, ARankThatLeftIsNamed) {
   const int world = GetParam().world_size;
-  Group group = GetParam().make(world, kLong);
+  TestGroup group(GetParam());
   group.back().reset();
-  group.pop_back();
   RunRanks(group, [&](Collective& c) {
     std::vector<float> data(10);
     EXPECT_THAT(c.AllReduceSum(absl::MakeSpan(data)),
@@ -429,9 +461,8 @@ TEST_P(CollectivePeersTest, ARankThatLeftIsNamed) {
 }
 
 TEST_P(CollectivePeersTest, RanksThatCallDifferentThingsAreToldSo) {
-  const int world = GetParam().world_size;
   for (const bool other_size : {false, true}) {
-    Group group = GetParam().make(world, kLong);
+    TestGroup group(GetParam());
     RunRanks(group, [&](Collective& c) {
       std::vector<float> data(c.rank() == 0 ? 10 : 20);
       absl::Status status =
@@ -448,7 +479,7 @@ TEST_P(CollectivePeersTest, RanksThatCallDifferentThingsAreToldSo) {
 
 TEST_P(CollectivePeersTest, WaitingRanksDoNotBurnTheProcessor) {
   const int world = GetParam().world_size;
-  Group group = GetParam().make(world, kLong);
+  TestGroup group(GetParam());
   const double before = ProcessCpuSeconds();
   RunRanks(group, [&](Collective& c) {
     if (c.rank() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(300));
