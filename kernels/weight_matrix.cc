@@ -1,7 +1,6 @@
 #include "kernels/weight_matrix.h"
 
 #include <cstring>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -9,17 +8,36 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "kernels/cpu/cpu_backend.h"
+#include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/thread_pool.h"
 
 namespace facet {
 namespace {
 
-constexpr int kPanelRows = 16;
+using cpu::Element;
+using cpu::kPanelRows;
+using cpu::PanelFormat;
 
 int64_t Panels(int64_t out) { return (out + kPanelRows - 1) / kPanelRows; }
 
+PanelFormat FormatOf(WeightFormat format) {
+  return format == WeightFormat::kF32 ? PanelFormat::kF32 : PanelFormat::kBf16;
+}
+
 int64_t PanelBytes(int64_t in, WeightFormat format) {
-  return format == WeightFormat::kF32 ? in * kPanelRows * 4 : (in + 1) / 2 * kPanelRows * 4;
+  return cpu::StepsOf(FormatOf(format), in) * cpu::kLineBytes;
+}
+
+Element ElementOf(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return Element::kF32;
+    case DType::kBF16:
+      return Element::kBf16;
+    case DType::kF16:
+      return Element::kF16;
+  }
+  return Element::kF32;
 }
 
 float LoadElement(const uint8_t* row, DType dtype, int64_t i) {
@@ -33,19 +51,39 @@ float LoadElement(const uint8_t* row, DType dtype, int64_t i) {
   return dtype == DType::kBF16 ? Bf16ToFloat(x) : F16ToFloat(x);
 }
 
-void PackPanelPlain(const uint8_t* const rows[kPanelRows], const DType dtypes[kPanelRows],
-                    int64_t in, WeightFormat format, void* out) {
-  for (int r = 0; r < kPanelRows; ++r) {
-    if (rows[r] == nullptr) continue;
-    for (int64_t k = 0; k < in; ++k) {
-      const float x = LoadElement(rows[r], dtypes[r], k);
-      if (format == WeightFormat::kF32) {
-        static_cast<float*>(out)[k * kPanelRows + r] = x;
-      } else {
-        static_cast<uint16_t*>(out)[(k / 2 * kPanelRows + r) * 2 + k % 2] = FloatToBf16(x);
-      }
-    }
+struct Row {
+  const uint8_t* data;
+  DType dtype;
+};
+
+std::vector<Row> RowsOf(absl::Span<const WeightBlock> blocks, int64_t count) {
+  std::vector<Row> rows;
+  rows.reserve(static_cast<size_t>(count));
+  for (const WeightBlock& block : blocks) {
+    const int64_t bytes = block.row_stride * static_cast<int64_t>(SizeOf(block.dtype));
+    for (int64_t r = 0; r < block.rows; ++r) rows.push_back({block.data + r * bytes, block.dtype});
   }
+  return rows;
+}
+
+// Packs the (up to 16) rows. Rows of several element types are
+// widened first.
+void PackPanel(const cpu::MatMulKernels& kernels, absl::Span<const Row> rows, PanelFormat format,
+               int64_t in, uint8_t* panel) {
+  const uint8_t* data[kPanelRows] = {};
+  bool same = true;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    data[r] = rows[r].data;
+    same = same && rows[r].dtype == rows[0].dtype;
+  }
+  if (same) return kernels.pack_panel(format, data, ElementOf(rows[0].dtype), in, panel);
+  std::vector<float> wide(rows.size() * static_cast<size_t>(in));
+  for (size_t r = 0; r < rows.size(); ++r) {
+    float* out = wide.data() + r * static_cast<size_t>(in);
+    for (int64_t k = 0; k < in; ++k) out[k] = LoadElement(rows[r].data, rows[r].dtype, k);
+    data[r] = reinterpret_cast<const uint8_t*>(out);
+  }
+  kernels.pack_panel(format, data, Element::kF32, in, panel);
 }
 
 absl::Status Validate(absl::Span<const WeightBlock> blocks, int64_t* out) {
@@ -82,31 +120,14 @@ absl::StatusOr<WeightMatrix> WeightMatrix::Pack(Backend& backend,
   FACET_ASSIGN_OR_RETURN(matrix.buffer_,
                          backend.Allocate(PackedBytes(matrix.out_, matrix.in_, format)));
 
-  struct Row {
-    const uint8_t* data;
-    DType dtype;
-  };
-  std::vector<Row> rows;
-  rows.reserve(matrix.out_);
-  for (const WeightBlock& block : blocks) {
-    for (int64_t r = 0; r < block.rows; ++r) {
-      rows.push_back({block.data + r * block.row_stride * static_cast<int64_t>(SizeOf(block.dtype)),
-                      block.dtype});
-    }
-  }
+  const std::vector<Row> rows = RowsOf(blocks, matrix.out_);
+  auto& cpu = static_cast<CpuBackend&>(backend);
+  const cpu::MatMulKernels& kernels = *cpu::KernelsFor(cpu.cpu_level()).matmul;
   auto* packed = static_cast<uint8_t*>(matrix.buffer_.data());
   const int64_t panel_bytes = PanelBytes(matrix.in_, format);
-  auto& cpu = static_cast<CpuBackend&>(backend);
   cpu.pool().ParallelFor(Panels(matrix.out_), [&](int64_t panel) {
-    const uint8_t* data[kPanelRows] = {};
-    DType dtypes[kPanelRows] = {};
-    for (int r = 0; r < kPanelRows; ++r) {
-      const int64_t row = panel * kPanelRows + r;
-      if (row >= matrix.out_) break;
-      data[r] = rows[row].data;
-      dtypes[r] = rows[row].dtype;
-    }
-    PackPanelPlain(data, dtypes, matrix.in_, format, packed + panel * panel_bytes);
+    PackPanel(kernels, absl::MakeConstSpan(rows).subspan(panel * kPanelRows, kPanelRows),
+              FormatOf(format), matrix.in_, packed + panel * panel_bytes);
   });
   return matrix;
 }

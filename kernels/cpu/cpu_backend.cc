@@ -6,9 +6,13 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/cpu/scratch.h"
 #include "kernels/cpu/thread_pool.h"
 
 namespace facet {
@@ -50,15 +54,22 @@ absl::StatusOr<std::unique_ptr<CpuBackend>> CpuBackend::Create(const CpuOptions&
     return absl::InvalidArgumentError(
         absl::StrCat("threads is ", options.threads, ", must be in [0, ", kMaxThreads, "]"));
   }
-  static constexpr const char* kLevels[] = {"", "reference", "avx2", "avx512", "avx512bf16"};
-  if (std::find(std::begin(kLevels), std::end(kLevels), options.max_level) == std::end(kLevels)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("unknown CPU level \"", options.max_level,
-                     "\": use reference, avx2, avx512 or avx512bf16"));
+  const std::vector<CpuLevel> levels = SupportedCpuLevels();
+  CpuLevel level = levels.back();
+  if (!options.max_level.empty()) {
+    const std::optional<CpuLevel> max = ParseCpuLevel(options.max_level);
+    if (!max.has_value()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("unknown CPU level \"", options.max_level,
+                       "\": use reference, avx2, avx512 or avx512bf16"));
+    }
+    level = std::min(level, *max);
   }
   std::unique_ptr<CpuBackend> backend(new CpuBackend);
   backend->pool_ =
       std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : AvailableCores());
+  backend->scratch_ = std::make_unique<Scratch>();
+  backend->level_ = level;
   return backend;
 }
 

@@ -6,15 +6,18 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/backend.h"
+#include "kernels/cpu/cpu_level.h"
 
 namespace facet {
 
+class Scratch;
 class ThreadPool;
 
 struct CpuOptions {
-  int threads = 0;  // compute threads, the caller's own included; 0: one a core
-  std::string
-      max_level;  // "", or "reference" | "avx2" | "avx512" | "avx512bf16": highest level used
+  // Compute threads, the caller's own included; 0: one a core.
+  int threads = 0;
+  // Highest level used: "reference", "avx2", "avx512" or "avx512bf16"; "": no limit.
+  std::string max_level;
 };
 
 // Host memory and a pool of threads. The level of the kernels ("avx2", ...) is chosen from what the
@@ -29,14 +32,17 @@ class CpuBackend final : public Backend {
   absl::StatusOr<Buffer> Allocate(size_t bytes) override;
 
   ThreadPool& pool() { return *pool_; }
-  const char* level() const { return level_; }  // for the start-up log
+  Scratch& scratch() { return *scratch_; }
+  CpuLevel cpu_level() const { return level_; }
+  const char* level() const { return Name(level_); }  // for the start-up log
 
  private:
   CpuBackend();
   void Free(void* data, size_t bytes) override;
 
   std::unique_ptr<ThreadPool> pool_;
-  const char* level_ = "reference";
+  std::unique_ptr<Scratch> scratch_;
+  CpuLevel level_ = CpuLevel::kReference;
 };
 
 }  // namespace facet

@@ -37,6 +37,12 @@ class ThreadPool {
   // are done. What the tasks wrote is visible to the caller.
   void ParallelFor(int64_t tasks, absl::FunctionRef<void(int64_t)> task);
 
+  // The same, on the calling thread alone unless `parallel`: for loops too short to share.
+  void ParallelForIf(bool parallel, int64_t tasks, absl::FunctionRef<void(int64_t)> task) {
+    if (parallel) return ParallelFor(tasks, task);
+    for (int64_t i = 0; i < tasks; ++i) task(i);
+  }
+
   // Which thread of its pool the caller is, in [0, threads()): for scratch memory. 0 outside.
   static int CurrentThread();
 

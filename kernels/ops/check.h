@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "kernels/backend.h"
 #include "kernels/cpu/cpu_backend.h"
+#include "kernels/cpu/cpu_kernels.h"
 #include "kernels/tensor.h"
 
 namespace facet::ops {
@@ -21,6 +22,10 @@ inline void CheckShape(const Tensor& x, int64_t rows, int64_t cols, const char* 
 inline CpuBackend& AsCpu(Backend& backend) {
   FACET_CHECK(backend.device() == Device::kCpu) << "no kernels for this device";
   return static_cast<CpuBackend&>(backend);
+}
+
+inline const cpu::Kernels& KernelsOf(CpuBackend& backend) {
+  return cpu::KernelsFor(backend.cpu_level());
 }
 
 }  // namespace facet::ops

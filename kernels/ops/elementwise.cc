@@ -1,64 +1,60 @@
 #include "kernels/ops/elementwise.h"
 
-#include <algorithm>
-#include <cmath>
+#include <cstring>
 
+#include "kernels/cpu/parallel_rows.h"
 #include "kernels/ops/check.h"
 
 namespace facet::ops {
-namespace {
-
-// gelu(u) = 0.5 u (1 + tanh(z)) = u / (1 + exp(-2 z)): no cancellation for negative u.
-float Gelu(float u) {
-  const double z = 0.7978845608028654 * (double{u} + 0.044715 * double{u} * u * u);
-  return static_cast<float>(u / (1.0 + std::exp(-2.0 * z)));
-}
-
-}  // namespace
 
 void GeluMul(Backend& backend, const Tensor& gate, const Tensor& up, const Tensor& out) {
-  AsCpu(backend);
+  CheckShape(gate, gate.rows, gate.cols, "GeluMul gate");
   CheckShape(up, gate.rows, gate.cols, "GeluMul up");
   CheckShape(out, gate.rows, gate.cols, "GeluMul out");
-  for (int64_t t = 0; t < gate.rows; ++t) {
-    const float *g = gate.f32(t), *u = up.f32(t);
-    float* o = out.f32(t);
-    for (int64_t c = 0; c < gate.cols; ++c) o[c] = Gelu(g[c]) * u[c];
-  }
+  CpuBackend& cpu = AsCpu(backend);
+  const cpu::RowKernels& kernels = *KernelsOf(cpu).rows;
+  cpu::ParallelPieces(cpu.pool(), gate.rows, gate.cols, [&](int64_t t, int64_t c, int64_t n) {
+    kernels.gelu_mul(gate.f32(t) + c, up.f32(t) + c, n, out.f32(t) + c);
+  });
 }
 
 void AddScale(Backend& backend, const Tensor& a, const Tensor& b, float scale, const Tensor& out) {
-  AsCpu(backend);
+  CheckShape(a, a.rows, a.cols, "AddScale a");
   CheckShape(b, a.rows, a.cols, "AddScale b");
   CheckShape(out, a.rows, a.cols, "AddScale out");
-  for (int64_t t = 0; t < a.rows; ++t) {
-    const float *p = a.f32(t), *q = b.f32(t);
-    float* o = out.f32(t);
-    for (int64_t c = 0; c < a.cols; ++c) o[c] = (p[c] + q[c]) * scale;
-  }
+  CpuBackend& cpu = AsCpu(backend);
+  const cpu::RowKernels& kernels = *KernelsOf(cpu).rows;
+  cpu::ParallelPieces(cpu.pool(), a.rows, a.cols, [&](int64_t t, int64_t c, int64_t n) {
+    kernels.add_scale(a.f32(t) + c, b.f32(t) + c, scale, n, out.f32(t) + c);
+  });
 }
 
 void Scale(Backend& backend, const Tensor& x, float scale) {
-  AsCpu(backend);
-  for (int64_t t = 0; t < x.rows; ++t) {
-    float* p = x.f32(t);
-    for (int64_t c = 0; c < x.cols; ++c) p[c] *= scale;
-  }
+  CheckShape(x, x.rows, x.cols, "Scale x");
+  CpuBackend& cpu = AsCpu(backend);
+  const cpu::RowKernels& kernels = *KernelsOf(cpu).rows;
+  cpu::ParallelPieces(cpu.pool(), x.rows, x.cols, [&](int64_t t, int64_t c, int64_t n) {
+    kernels.scale(x.f32(t) + c, scale, n);
+  });
 }
 
 void Copy(Backend& backend, const Tensor& x, const Tensor& out) {
-  AsCpu(backend);
+  CheckShape(x, x.rows, x.cols, "Copy x");
   CheckShape(out, x.rows, x.cols, "Copy out");
-  for (int64_t t = 0; t < x.rows; ++t) std::copy(x.f32(t), x.f32(t) + x.cols, out.f32(t));
+  CpuBackend& cpu = AsCpu(backend);
+  cpu::ParallelPieces(cpu.pool(), x.rows, x.cols, [&](int64_t t, int64_t c, int64_t n) {
+    std::memcpy(out.f32(t) + c, x.f32(t) + c, static_cast<size_t>(n) * sizeof(float));
+  });
 }
 
 void SoftCap(Backend& backend, const Tensor& x, float cap) {
-  AsCpu(backend);
-  FACET_CHECK(cap > 0) << cap;
-  for (int64_t t = 0; t < x.rows; ++t) {
-    float* p = x.f32(t);
-    for (int64_t c = 0; c < x.cols; ++c) p[c] = cap * std::tanh(p[c] / cap);
-  }
+  CheckShape(x, x.rows, x.cols, "SoftCap x");
+  FACET_CHECK(cap > 0) << "cap " << cap;
+  CpuBackend& cpu = AsCpu(backend);
+  const cpu::RowKernels& kernels = *KernelsOf(cpu).rows;
+  cpu::ParallelPieces(cpu.pool(), x.rows, x.cols, [&](int64_t t, int64_t c, int64_t n) {
+    kernels.soft_cap(x.f32(t) + c, cap, n);
+  });
 }
 
 }  // namespace facet::ops

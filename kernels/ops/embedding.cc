@@ -1,37 +1,44 @@
 #include "kernels/ops/embedding.h"
 
 #include <algorithm>
-#include <cstring>
 
+#include "kernels/cpu/parallel_rows.h"
 #include "kernels/ops/check.h"
 
 namespace facet::ops {
+namespace {
+
+cpu::Element ElementOf(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return cpu::Element::kF32;
+    case DType::kBF16:
+      return cpu::Element::kBf16;
+    case DType::kF16:
+      return cpu::Element::kF16;
+  }
+  return cpu::Element::kF32;
+}
+
+}  // namespace
 
 void EmbedRows(Backend& backend, const WeightBlock& table, int64_t first_id,
                absl::Span<const int32_t> ids, float scale, const Tensor& out) {
-  AsCpu(backend);
   CheckShape(out, static_cast<int64_t>(ids.size()), table.cols, "EmbedRows out");
-  for (size_t t = 0; t < ids.size(); ++t) {
-    float* o = out.f32(t);
-    const int64_t row = ids[t] - first_id;
-    if (row < 0 || row >= table.rows) {
-      std::fill(o, o + table.cols, 0.0f);
-      continue;
+  FACET_CHECK(table.row_stride >= table.cols) << "EmbedRows table has stride " << table.row_stride;
+  CpuBackend& cpu = AsCpu(backend);
+  const cpu::RowKernels& kernels = *KernelsOf(cpu).rows;
+  const cpu::Element element = ElementOf(table.dtype);
+  const int64_t row_bytes = table.row_stride * static_cast<int64_t>(SizeOf(table.dtype));
+  cpu::ParallelRows(cpu.pool(), out.rows, table.cols, [&](int64_t t) {
+    float* row = out.f32(t);
+    const int64_t id = ids[static_cast<size_t>(t)] - first_id;
+    if (id < 0 || id >= table.rows) {
+      std::fill(row, row + table.cols, 0.0f);
+    } else {
+      kernels.widen(table.data + id * row_bytes, element, scale, table.cols, row);
     }
-    const uint8_t* p =
-        table.data + row * table.row_stride * static_cast<int64_t>(SizeOf(table.dtype));
-    for (int64_t c = 0; c < table.cols; ++c) {
-      if (table.dtype == DType::kF32) {
-        float v;
-        std::memcpy(&v, p + 4 * c, 4);
-        o[c] = v * scale;
-      } else {
-        uint16_t v;
-        std::memcpy(&v, p + 2 * c, 2);
-        o[c] = (table.dtype == DType::kBF16 ? Bf16ToFloat(v) : F16ToFloat(v)) * scale;
-      }
-    }
-  }
+  });
 }
 
 }  // namespace facet::ops

@@ -2,66 +2,81 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
+#include "kernels/cpu/moe.h"
+#include "kernels/cpu/parallel_rows.h"
 #include "kernels/ops/check.h"
-#include "kernels/ops/elementwise.h"
-#include "kernels/ops/matmul.h"
 
 namespace facet::ops {
+namespace {
+
+// Whether logit a of expert i goes before logit b of expert j. NaN goes last, so that the order is
+// total for any input.
+bool GoesBefore(float a, int i, float b, int j) {
+  if (std::isnan(a) != std::isnan(b)) return std::isnan(b);
+  if (a != b && !std::isnan(a)) return a > b;
+  return i < j;
+}
+
+// The top_k experts of one row, best first. Softmax keeps the order of the logits, and its sum over
+// all experts cancels when the chosen weights are renormalised.
+void RouteRow(const float* logits, int experts, int top_k, const float* per_expert_scale,
+              int32_t* chosen, float* weights) {
+  int count = 0;
+  for (int e = 0; e < experts; ++e) {
+    if (count == top_k && !GoesBefore(logits[e], e, logits[chosen[count - 1]], chosen[count - 1])) {
+      continue;
+    }
+    int at = count < top_k ? count++ : count - 1;
+    for (; at > 0 && GoesBefore(logits[e], e, logits[chosen[at - 1]], chosen[at - 1]); --at) {
+      chosen[at] = chosen[at - 1];
+    }
+    chosen[at] = e;
+  }
+  double sum = 0;
+  for (int j = 0; j < top_k; ++j) {
+    weights[j] = std::exp(logits[chosen[j]] - logits[chosen[0]]);
+    sum += weights[j];
+  }
+  for (int j = 0; j < top_k; ++j) {
+    weights[j] = static_cast<float>(weights[j] / sum) * per_expert_scale[chosen[j]];
+  }
+}
+
+}  // namespace
 
 void RouteTopK(Backend& backend, const Tensor& logits, int top_k, const float* per_expert_scale,
                MoeRouting& routing) {
-  AsCpu(backend);
-  const auto experts = static_cast<int>(logits.cols);
-  FACET_CHECK(top_k >= 1 && top_k <= experts) << top_k << " of " << experts;
+  CheckShape(logits, logits.rows, logits.cols, "RouteTopK logits");
+  FACET_CHECK(top_k >= 1 && top_k <= logits.cols) << "top " << top_k << " of " << logits.cols;
+  CpuBackend& cpu = AsCpu(backend);
   routing.top_k = top_k;
-  routing.experts.resize(logits.rows * top_k);
-  routing.weights.resize(logits.rows * top_k);
-  for (int64_t t = 0; t < logits.rows; ++t) {
-    const float* l = logits.f32(t);
-    int32_t* chosen = routing.experts.data() + t * top_k;
-    float* weights = routing.weights.data() + t * top_k;
-    for (int j = 0; j < top_k; ++j) {
-      int best = -1;
-      for (int e = 0; e < experts; ++e) {
-        if (std::find(chosen, chosen + j, e) != chosen + j) continue;
-        if (best < 0 || l[e] > l[best] || (std::isnan(l[best]) && !std::isnan(l[e]))) best = e;
-      }
-      chosen[j] = best;
-    }
-    // The softmax over all experts and the renormalisation cancel to one over the chosen ones.
-    double sum = 0;
-    for (int j = 0; j < top_k; ++j) sum += std::exp(double{l[chosen[j]]} - l[chosen[0]]);
-    for (int j = 0; j < top_k; ++j) {
-      weights[j] = static_cast<float>(std::exp(double{l[chosen[j]]} - l[chosen[0]]) / sum *
-                                      per_expert_scale[chosen[j]]);
-    }
-  }
+  routing.experts.resize(static_cast<size_t>(logits.rows * top_k));
+  routing.weights.resize(static_cast<size_t>(logits.rows * top_k));
+  cpu::ParallelRows(cpu.pool(), logits.rows, 4 * logits.cols, [&](int64_t t) {
+    RouteRow(logits.f32(t), static_cast<int>(logits.cols), top_k, per_expert_scale,
+             routing.experts.data() + t * top_k, routing.weights.data() + t * top_k);
+  });
 }
 
 void MoeExperts(Backend& backend, const Tensor& x, const MoeRouting& routing, int first_expert,
                 absl::Span<const WeightMatrix> gate_up, absl::Span<const WeightMatrix> down,
                 const Tensor& out) {
+  CheckShape(x, x.rows, x.cols, "MoeExperts x");
   CheckShape(out, x.rows, x.cols, "MoeExperts out");
-  FACET_CHECK(gate_up.size() == down.size());
-  FACET_CHECK(static_cast<int64_t>(routing.experts.size()) == x.rows * routing.top_k);
-  for (int64_t t = 0; t < x.rows; ++t) {
-    float* o = out.f32(t);
-    std::fill(o, o + x.cols, 0.0f);
-    for (int j = 0; j < routing.top_k; ++j) {
-      const int64_t e = routing.experts[t * routing.top_k + j] - first_expert;
-      if (e < 0 || e >= static_cast<int64_t>(gate_up.size())) continue;
-      const int64_t width = down[e].in();
-      std::vector<float> hidden(2 * width), y(x.cols);
-      const Tensor h{hidden.data(), DType::kF32, 1, 2 * width, 2 * width};
-      MatMul(backend, x.Rows(t, 1), gate_up[e], h);
-      GeluMul(backend, h.Columns(0, width), h.Columns(width, width), h.Columns(0, width));
-      MatMul(backend, h.Columns(0, width), down[e], {y.data(), DType::kF32, 1, x.cols, x.cols});
-      const float weight = routing.weights[t * routing.top_k + j];
-      for (int64_t c = 0; c < x.cols; ++c) o[c] += weight * y[c];
-    }
+  FACET_CHECK(gate_up.size() == down.size()) << gate_up.size() << " and " << down.size();
+  for (size_t e = 0; e < down.size(); ++e) {
+    FACET_CHECK(gate_up[e].in() == x.cols && down[e].out() == x.cols &&
+                gate_up[e].out() == 2 * down[e].in() && down[e].in() == down[0].in())
+        << "expert " << e << ": gate_up [" << gate_up[e].out() << ", " << gate_up[e].in()
+        << "], down [" << down[e].out() << ", " << down[e].in() << "], x " << x.cols;
   }
+  const auto pairs = static_cast<size_t>(x.rows * routing.top_k);
+  FACET_CHECK(routing.experts.size() == pairs && routing.weights.size() == pairs)
+      << routing.experts.size() << " experts for " << pairs << " choices";
+  CpuBackend& cpu = AsCpu(backend);
+  cpu::RunMoeExperts(cpu, KernelsOf(cpu), x, routing.experts.data(), routing.weights.data(),
+                     routing.top_k, first_expert, gate_up, down, out);
 }
 
 }  // namespace facet::ops

@@ -1,45 +1,29 @@
 #include "kernels/ops/rms_norm.h"
 
-#include <cmath>
-
+#include "kernels/cpu/parallel_rows.h"
 #include "kernels/ops/check.h"
 
 namespace facet::ops {
-namespace {
-
-double InverseRms(const float* x, int64_t cols, float eps) {
-  double sum = 0;
-  for (int64_t c = 0; c < cols; ++c) sum += double{x[c]} * x[c];
-  return 1.0 / std::sqrt(sum / static_cast<double>(cols) + eps);
-}
-
-}  // namespace
 
 void RmsNorm(Backend& backend, const Tensor& x, const float* weight, float eps, const Tensor& out) {
-  AsCpu(backend);
+  CheckShape(x, x.rows, x.cols, "RmsNorm x");
   CheckShape(out, x.rows, x.cols, "RmsNorm out");
-  for (int64_t t = 0; t < x.rows; ++t) {
-    const float* in = x.f32(t);
-    float* o = out.f32(t);
-    const double scale = InverseRms(in, x.cols, eps);
-    for (int64_t c = 0; c < x.cols; ++c) {
-      o[c] = static_cast<float>(in[c] * scale * (weight ? weight[c] : 1.0f));
-    }
-  }
+  CpuBackend& cpu = AsCpu(backend);
+  const cpu::RowKernels& kernels = *KernelsOf(cpu).rows;
+  cpu::ParallelRows(cpu.pool(), x.rows, x.cols, [&](int64_t t) {
+    kernels.rms_norm(x.f32(t), weight, x.cols, eps, out.f32(t));
+  });
 }
 
 void AddRmsNorm(Backend& backend, const Tensor& x, const float* weight, float eps, float scale,
                 const Tensor& residual) {
-  AsCpu(backend);
+  CheckShape(x, x.rows, x.cols, "AddRmsNorm x");
   CheckShape(residual, x.rows, x.cols, "AddRmsNorm residual");
-  for (int64_t t = 0; t < x.rows; ++t) {
-    const float* in = x.f32(t);
-    float* r = residual.f32(t);
-    const double inverse = InverseRms(in, x.cols, eps);
-    for (int64_t c = 0; c < x.cols; ++c) {
-      r[c] = (r[c] + static_cast<float>(in[c] * inverse * (weight ? weight[c] : 1.0f))) * scale;
-    }
-  }
+  CpuBackend& cpu = AsCpu(backend);
+  const cpu::RowKernels& kernels = *KernelsOf(cpu).rows;
+  cpu::ParallelRows(cpu.pool(), x.rows, x.cols, [&](int64_t t) {
+    kernels.add_rms_norm(x.f32(t), weight, x.cols, eps, scale, residual.f32(t));
+  });
 }
 
 }  // namespace facet::ops

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/cpu/parallel_rows.h"
 #include "kernels/ops/check.h"
 
 namespace facet::ops {
@@ -21,43 +22,40 @@ std::vector<float> RopeFrequencies(int head_dim, double theta, double rotary_fra
 
 void RopeAngles(Backend& backend, absl::Span<const int32_t> positions,
                 absl::Span<const float> frequencies, const Tensor& cos_sin) {
-  AsCpu(backend);
   const auto half = static_cast<int64_t>(frequencies.size());
   CheckShape(cos_sin, static_cast<int64_t>(positions.size()), 2 * half, "RopeAngles cos_sin");
-  for (size_t t = 0; t < positions.size(); ++t) {
+  CpuBackend& cpu = AsCpu(backend);
+  constexpr int64_t kValuesPerAngle = 16;  // a sine and a cosine take as long as so many values
+  cpu::ParallelRows(cpu.pool(), cos_sin.rows, half * kValuesPerAngle, [&](int64_t t) {
     float* row = cos_sin.f32(t);
+    const auto position = static_cast<float>(positions[static_cast<size_t>(t)]);
     for (int64_t i = 0; i < half; ++i) {
-      const float angle = static_cast<float>(positions[t]) * frequencies[i];
+      const float angle = position * frequencies[static_cast<size_t>(i)];
       row[i] = std::cos(angle);
       row[half + i] = std::sin(angle);
     }
-  }
+  });
 }
 
 void HeadNormRope(Backend& backend, const Tensor& x, int head_dim, const float* weight, float eps,
                   const Tensor& cos_sin) {
-  AsCpu(backend);
-  FACET_CHECK(head_dim >= 1 && x.cols % head_dim == 0) << x.cols << " / " << head_dim;
-  if (cos_sin.data != nullptr) CheckShape(cos_sin, x.rows, head_dim, "HeadNormRope cos_sin");
-  const int half = head_dim / 2;
-  for (int64_t t = 0; t < x.rows; ++t) {
-    for (int64_t h = 0; h < x.cols / head_dim; ++h) {
-      float* v = x.f32(t) + h * head_dim;
-      double sum = 0;
-      for (int c = 0; c < head_dim; ++c) sum += double{v[c]} * v[c];
-      const double scale = 1.0 / std::sqrt(sum / head_dim + eps);
-      for (int c = 0; c < head_dim; ++c) {
-        v[c] = static_cast<float>(v[c] * scale * (weight ? weight[c] : 1.0f));
-      }
-      if (cos_sin.data == nullptr) continue;
-      const float* cs = cos_sin.f32(t);
-      for (int i = 0; i < half; ++i) {
-        const float a = v[i], b = v[i + half];
-        v[i] = a * cs[i] - b * cs[half + i];
-        v[i + half] = b * cs[i] + a * cs[half + i];
-      }
-    }
+  CheckShape(x, x.rows, x.cols, "HeadNormRope x");
+  FACET_CHECK(head_dim >= 1 && x.cols % head_dim == 0)
+      << x.cols << " columns, heads of " << head_dim;
+  const bool rotate = cos_sin.data != nullptr;
+  if (rotate) {
+    CheckShape(cos_sin, x.rows, head_dim, "HeadNormRope cos_sin");
+    FACET_CHECK(head_dim % 2 == 0) << "rotation of an odd head_dim " << head_dim;
   }
+  CpuBackend& cpu = AsCpu(backend);
+  const cpu::RowKernels& kernels = *KernelsOf(cpu).rows;
+  cpu::ParallelRows(cpu.pool(), x.rows, x.cols, [&](int64_t t) {
+    float* row = x.f32(t);
+    for (int64_t c = 0; c < x.cols; c += head_dim) {
+      kernels.rms_norm(row + c, weight, head_dim, eps, row + c);
+      if (rotate) kernels.rotate(row + c, cos_sin.f32(t), head_dim);
+    }
+  });
 }
 
 }  // namespace facet::ops
