@@ -2,11 +2,11 @@
 #define FACET_SHARD_SAMPLING_SAMPLER_H_
 
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "shard/sampling/ranking.h"
 #include "shard/sampling/sampling_params.h"
 #include "shard/sampling/token_counts.h"
 
@@ -49,6 +49,30 @@ class Sampler {
   absl::StatusOr<SampledToken> Sample(absl::Span<const float> logits, const SamplingParams& params,
                                       const TokenCounts& counts, absl::Span<const int32_t> masked,
                                       int64_t position);
+
+ private:
+  int32_t Draw(absl::Span<const float> row, float max, const SamplingParams& params,
+               double uniform);
+  void TakeTopK(absl::Span<const float> row, int top_k);
+  void KeepTopP(double top_p);
+  void GatherAbove(float least);
+  void KeepMinP(double min_p);
+  size_t PickByWeight(double uniform);
+  void AddLogprobs(absl::Span<const float> logits, float max, int count, SampledToken* sampled);
+
+  // What Draw chooses from, in ascending order of ids: candidate i is the token ids_[i], or i
+  // itself if ids_ is empty. A weight of 0: filtered out.
+  absl::Span<const float> candidate_logits_;
+  std::vector<int32_t> ids_;
+  std::vector<float> weights_;
+
+  // Scratch, kept for its memory only.
+  std::vector<float> row_;
+  BestSelector selector_;
+  std::vector<float> best_logits_;
+  std::vector<WeightedToken> nucleus_;
+  std::vector<WeightedToken> nucleus_scratch_;
+  std::vector<double> block_sums_;
 };
 
 }  // namespace facet
