@@ -24,7 +24,8 @@
 //
 // The end. The first SIGTERM or SIGINT (or RequestStop):
 //   1. readiness turns NOT_SERVING; the OnDrain callbacks are told (stop admitting new work)
-//   2. for `drain_delay` calls are still taken, so that load balancers see the change first
+//   2. calls are still taken for `drain_delay`, so that load balancers see the change first, and
+//      until every DrainUntil condition holds
 //   3. the server says GOAWAY, takes no new calls and waits for the running ones
 //   4. Wait() returns 0 when the last call has ended
 // When `grace_period` is over, or at a second signal, the OnAbort callbacks are told and what is
@@ -99,6 +100,11 @@ class ServerShell {
   void OnDrain(std::function<void(absl::Time deadline)> callback);
   void OnAbort(std::function<void()> callback);
 
+  // Step 2 lasts until `done` says true (asked from the shell's thread every 20 ms; must not
+  // block), or the grace period is over. For servers whose clients keep one stream and probe health
+  // beside it: after GOAWAY their probes would fail.
+  void DrainUntil(std::function<bool()> done);
+
   // Opens the port. The services must stay valid until Wait() has returned or the shell is gone.
   // Unavailable if the address cannot be had. Call once.
   absl::Status Start(const std::vector<grpc::Service*>& services);
@@ -132,12 +138,14 @@ class ServerShell {
 
   explicit ServerShell(ServerShellOptions options);
   absl::Status OpenMetricsPage();
+  void CloseMetricsPage();
   absl::Status WritePortFile() const;
   void SetHealthLocked(const std::string& service, bool serving);
   void SetAllHealthLocked(bool serving);
   void RunControl();
   bool StillStarting() const;
   void EndAfterStop();
+  bool Drained() const;
   void EndAfterFailure();
   // Shuts the server down with `deadline`; false if a second signal or a failure cut it short.
   bool ShutDownServer(absl::Time deadline);

@@ -136,6 +136,24 @@ std::string ListServices(const std::string& address) {
   return bytes;
 }
 
+TEST(ServerShellTest, TakesCallsUntilTheDrainConditionHolds) {
+  EmptyService service;
+  auto shell = CreateShell();
+  ASSERT_NE(shell, nullptr);
+  std::atomic<bool> done{false};
+  shell->DrainUntil([&] { return done.load(); });
+  ASSERT_THAT(shell->Start({&service}), IsOk());
+  shell->SetServing(true);
+  HealthClient health(AddressOf(*shell));
+  ASSERT_EQ(health.Check(""), "SERVING");
+  shell->RequestStop();
+  EXPECT_TRUE(health.WaitFor("", "NOT_SERVING", absl::Seconds(10)));
+  EXPECT_EQ(HealthClient(AddressOf(*shell)).Check(""), "NOT_SERVING");  // a new connection
+  done = true;
+  EXPECT_EQ(shell->Wait(), 0);
+  EXPECT_EQ(health.Check(""), "UNAVAILABLE");
+}
+
 TEST(ServerShellTest, ReflectionListsItsServices) {
   EmptyService service;
   auto shell = CreateShell();

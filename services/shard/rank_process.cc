@@ -1,221 +1,226 @@
 #include "services/shard/rank_process.h"
 
-#include <algorithm>
-#include <condition_variable>
-#include <filesystem>
+#include <atomic>
+#include <cstdlib>
 #include <memory>
-#include <mutex>
-#include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "services/serving/build_info.h"
-#include "services/shard/engine_service.h"
+#include "services/serving/server_shell.h"
+#include "services/shard/rank_setup.h"
+#include "services/shard/shard_service.h"
+#include "shard/group/bootstrap.h"
 #include "shard/group/follower_loop.h"
 #include "shard/group/leader_engine.h"
+#include "shard/group/metrics.h"
 #include "shard/group/rank_step_model.h"
 #include "shard/transformer/rank_model.h"
 
 namespace facet {
 namespace {
 
-// A rank that has joined and loaded.
+// The parts of a rank that are there once it has loaded. Destroyed from the bottom up.
 struct LoadedRank {
-  GroupHandle group;
   std::unique_ptr<CpuBackend> backend;
   std::unique_ptr<RankModel> model;
 };
 
-RankIdentity IdentityOf(const RankSetup& setup, const ProcessOptions& options) {
-  RankIdentity out;
-  out.rank = setup.options.rank;
-  out.world_size = setup.options.world_size;
-  out.fingerprint = setup.checkpoint->Fingerprint();
-  out.settings = SharedSettings(setup, options.rank.max_running);
-  out.build = BuildId();
-  return out;
+absl::StatusOr<std::unique_ptr<ServerShell>> MakeShell(const ShardOptions& options) {
+  ServerShellOptions shell;
+  shell.listen = options.listen;
+  shell.metrics_listen = options.metrics;
+  shell.port_file = options.port_file;
+  shell.grace_period = options.grace_period;
+  shell.drain_delay = options.drain_delay;
+  if (options.rank == 0) shell.services = {internal::ShardEngine::service_full_name()};
+  return ServerShell::Create(shell);
 }
 
-// Loads this rank's slice and waits for the others to have loaded theirs.
-absl::Status Load(const RankSetup& setup, const ProcessOptions& options, LoadedRank& rank) {
+absl::Status CheckMemory(const ShardOptions& options, const RankSetup& setup) {
+  FACET_LOG(Info) << "memory of rank " << options.rank << ":\n" << FormatMemoryPlan(setup.plan);
+  FACET_LOG(Info) << "context length " << setup.context_length << " tokens; KV pages of "
+                  << setup.rank.page_tokens << " tokens: " << setup.rank.global_pages << " global, "
+                  << setup.rank.sliding_pages << " sliding";
+  const int64_t limit = options.memory_limit > 0 ? options.memory_limit : AvailableMemoryBytes();
+  if (limit == 0) return absl::OkStatus();  // the system does not say
+  return CheckFits(setup.plan, limit);
+}
+
+absl::StatusOr<LoadedRank> LoadWeights(const ShardOptions& options, const RankSetup& setup,
+                                       Collective* collective) {
   const absl::Time start = absl::Now();
-  FACET_ASSIGN_OR_RETURN(rank.backend, CpuBackend::Create({.threads = options.threads,
-                                                           .max_level = options.max_kernel_level}));
-  FACET_ASSIGN_OR_RETURN(rank.model,
-                         RankModel::Load(setup.config, *setup.checkpoint, setup.options,
-                                         rank.backend.get(), rank.group.collective.get()));
-  FACET_LOG(Info) << "loaded " << FormatBytes(rank.model->weight_bytes()) << " of weights and "
-                  << FormatBytes(rank.model->kv_bytes()) << " of KV pages in "
-                  << absl::FormatDuration(absl::Now() - start) << "; kernels "
-                  << rank.backend->level() << ", exchange by " << rank.group.transport;
-  // Ranks load at different speeds: that is no hang.
-  rank.group.collective->set_timeout(options.group.join_timeout);
-  FACET_RETURN_IF_ERROR(rank.group.collective->Barrier());
-  rank.group.collective->set_timeout(options.group.collective_timeout);
-  return absl::OkStatus();
+  LoadedRank rank;
+  CpuOptions cpu;
+  cpu.threads = options.threads;
+  FACET_ASSIGN_OR_RETURN(rank.backend, CpuBackend::Create(cpu));
+  FACET_ASSIGN_OR_RETURN(rank.model, RankModel::Load(setup.config, *setup.checkpoint, setup.rank,
+                                                     rank.backend.get(), collective));
+  FACET_LOG(Info) << "loaded " << FormatBytes(rank.model->weight_bytes()) << " of weights in "
+                  << absl::FormatDuration(absl::Trunc(absl::Now() - start, absl::Milliseconds(1)))
+                  << "; kernels: " << rank.backend->level();
+  return rank;
 }
 
-LeaderEngine::Options EngineOptions(const RankSetup& setup, const ProcessOptions& options,
-                                    ServerShell* shell) {
-  LeaderEngine::Options out;
-  out.scheduler.max_step_tokens = setup.options.max_step_tokens;
-  out.scheduler.max_running_sequences = options.rank.max_running;
-  out.scheduler.max_queue = options.max_queue;
-  out.scheduler.page_tokens = setup.options.page_tokens;
-  out.scheduler.global_pages = setup.options.global_pages;
-  out.scheduler.sliding_pages = setup.options.sliding_pages;
-  out.scheduler.sliding_window = setup.config.sliding_window;
-  out.scheduler.max_context = setup.max_context;
-  out.vocab_size = setup.config.vocab_size;
-  out.step_timeout = options.step_timeout;
-  out.heartbeat = std::min(absl::Seconds(1), options.group.collective_timeout / 4);
-  out.on_failure = [shell](const absl::Status& reason) { shell->Fail(reason); };
-  return out;
+// Loads this rank and waits until all have. A rank that cannot load takes the others along at once.
+absl::StatusOr<LoadedRank> LoadTogether(const ShardOptions& options, const RankSetup& setup,
+                                        Collective* collective) {
+  absl::StatusOr<LoadedRank> rank = LoadWeights(options, setup, collective);
+  if (!rank.ok()) {
+    collective->Abort(rank.status());
+    return rank;
+  }
+  collective->set_timeout(options.load_timeout);
+  FACET_RETURN_IF_ERROR(TestCollective(*collective));
+  collective->set_timeout(options.collective_timeout);
+  return rank;
 }
 
-internal::EngineInfo InfoOf(const RankSetup& setup, const ProcessOptions& options) {
+internal::EngineInfo MakeEngineInfo(const ShardOptions& options, const RankSetup& setup) {
   internal::EngineInfo info;
-  info.set_model_name(options.model_name);
+  info.set_model_name(setup.model_name);
   info.set_model_type(setup.config.model_type);
   info.set_fingerprint(setup.checkpoint->Fingerprint());
   info.set_vocab_size(setup.config.vocab_size);
-  info.set_context_length(setup.max_context);
-  info.set_world_size(setup.options.world_size);
-  info.set_dtype(options.rank.dtype);
+  info.set_context_length(setup.context_length);
+  info.set_world_size(options.world_size);
+  info.set_dtype(options.dtype);
   return info;
 }
 
-absl::StatusOr<int> RunLeader(const RankSetup& setup, const ProcessOptions& options,
-                              ServerShell& shell) {
+LeaderEngine::Options MakeEngineOptions(const ShardOptions& options, const RankSetup& setup,
+                                        ServerShell* shell) {
+  LeaderEngine::Options engine;
+  engine.scheduler = MakeSchedulerOptions(options, setup);
+  engine.vocab_size = setup.config.vocab_size;
+  engine.step_timeout = options.step_timeout;
+  engine.heartbeat = std::min(options.collective_timeout / 4, absl::Seconds(1));
+  engine.on_failure = [shell](const absl::Status& reason) { shell->Fail(reason); };
+  return engine;
+}
+
+// Ends a process whose start failed: with the news for those who ask, and status 1.
+int EndFailedStart(ServerShell& shell, const absl::Status& reason) {
+  shell.Fail(reason);
+  return shell.Wait();
+}
+
+void ConnectDrain(ServerShell& shell, LeaderEngine* engine) {
+  shell.OnDrain([engine](absl::Time) { engine->Drain(); });
+  shell.DrainUntil([engine] { return engine->idle(); });
+  shell.OnAbort([engine] {
+    engine->AbortRequests(absl::UnavailableError("the shard group is shutting down"));
+  });
+}
+
+// Steps 3 to 6 of rank 0; the ports are open.
+int LeadGroup(const ShardOptions& options, const RankSetup& setup, GroupLeader& leader,
+              ShardEngineService& service, ServerShell& shell, StepMetrics& step_metrics,
+              EngineMetrics& engine_metrics) {
+  absl::StatusOr<GroupHandle> group = leader.Assemble();
+  if (!group.ok()) return EndFailedStart(shell, group.status());
+  FACET_LOG(Info) << "the group of " << options.world_size
+                  << " is complete; exchange: " << group->transport;
+  Collective* const collective = group->collective.get();
+  absl::StatusOr<LoadedRank> rank = LoadTogether(options, setup, collective);
+  if (!rank.ok()) return EndFailedStart(shell, rank.status());
+  RankStepModel model(rank->model.get());
+  auto engine = LeaderEngine::Start(MakeEngineOptions(options, setup, &shell), &model, collective,
+                                    &step_metrics, &engine_metrics);
+  if (!engine.ok()) {
+    collective->Abort(engine.status());
+    return EndFailedStart(shell, engine.status());
+  }
+  ConnectDrain(shell, engine->get());
+  service.SetEngine(engine->get(), MakeEngineInfo(options, setup));
+  step_metrics.SetReady(true);
+  shell.SetServing(true);
+  FACET_LOG(Info) << "ready: " << setup.model_name << " on port " << shell.grpc_port();
+
+  const int exit_status = shell.Wait();
+  if (!(*engine)->failure().ok()) {
+    // Its threads may hang in the step that failed: leave without them.
+    std::_Exit(1);
+  }
+  step_metrics.SetReady(false);
+  if (const absl::Status stopped = (*engine)->Stop(); !stopped.ok()) {
+    FACET_LOG(Warning) << "the group did not stop in order: " << stopped;
+  }
+  return exit_status;
+}
+
+int RunLeader(const ShardOptions& options, const RankSetup& setup, ServerShell& shell) {
+  GroupLeader leader(MakeBootstrapOptions(options, setup, BuildId()));
+  ShardEngineService service;
   StepMetrics step_metrics(shell.registry());
   EngineMetrics engine_metrics(shell.registry());
-  GroupLeader leader(options.group);
-  EngineService service;
-  std::mutex mutex;
-  LeaderEngine* running = nullptr;
-  shell.OnDrain([&](absl::Time) {
-    std::lock_guard<std::mutex> lock(mutex);
-    if (running != nullptr) running->Drain();
-  });
-  shell.OnAbort([&] {
-    std::lock_guard<std::mutex> lock(mutex);
-    if (running == nullptr) return;
-    running->Drain();
-    running->AbortRequests(absl::UnavailableError("the shard group is stopping"));
-  });
-  FACET_RETURN_IF_ERROR(shell.Start({leader.service(), &service}));
-  LoadedRank rank;
-  FACET_ASSIGN_OR_RETURN(rank.group, leader.Assemble());
-  FACET_RETURN_IF_ERROR(Load(setup, options, rank));
-  RankStepModel model(rank.model.get());
-  FACET_ASSIGN_OR_RETURN(
-      const std::unique_ptr<LeaderEngine> engine,
-      LeaderEngine::Start(EngineOptions(setup, options, &shell), &model,
-                          rank.group.collective.get(), &step_metrics, &engine_metrics));
-  {
-    std::lock_guard<std::mutex> lock(mutex);
-    running = engine.get();
+  if (const absl::Status started = shell.Start({leader.service(), &service}); !started.ok()) {
+    return EndFailedStart(shell, started);
   }
-  service.Open(engine.get(), InfoOf(setup, options));
-  step_metrics.SetReady(true);
-  shell.SetServing(true);
-  FACET_LOG(Info) << "the group is ready on port " << shell.grpc_port() << ": context of "
-                  << setup.max_context << " tokens";
-  const int exit_status = shell.Wait();
-  {
-    std::lock_guard<std::mutex> lock(mutex);
-    running = nullptr;
-  }
-  return engine->Stop().ok() ? exit_status : 1;
+  return LeadGroup(options, setup, leader, service, shell, step_metrics, engine_metrics);
 }
 
-// The follower's loop on a thread of its own, since the main one waits for signals.
-class FollowerThread {
- public:
-  FollowerThread(LoadedRank& rank, StepMetrics& metrics, ServerShell& shell)
-      : rank_(rank), model_(rank.model.get()), thread_([this, &metrics, &shell] {
-          const absl::Status status = RunFollower(&model_, rank_.group.collective.get(), &metrics);
-          metrics.SetReady(false);
-          {
-            std::lock_guard<std::mutex> lock(mutex_);
-            result_ = status;
-          }
-          ended_.notify_all();
-          if (status.ok()) {
-            shell.RequestStop();
-          } else {
-            shell.Fail(status);
-          }
-        }) {}
+int RunOther(const ShardOptions& options, const RankSetup& setup, ServerShell& shell) {
+  StepMetrics metrics(shell.registry());
+  if (const absl::Status started = shell.Start({}); !started.ok()) {
+    return EndFailedStart(shell, started);
+  }
+  absl::StatusOr<GroupHandle> group = JoinGroup(MakeBootstrapOptions(options, setup, BuildId()));
+  if (!group.ok()) return EndFailedStart(shell, group.status());
+  FACET_LOG(Info) << "joined the group of " << options.world_size
+                  << "; exchange: " << group->transport;
+  Collective* const collective = group->collective.get();
+  absl::StatusOr<LoadedRank> rank = LoadTogether(options, setup, collective);
+  if (!rank.ok()) return EndFailedStart(shell, rank.status());
 
-  // A signal may reach a follower before its leader: it works on until the leader says stop, at
-  // most for `patience`.
-  absl::Status Finish(absl::Duration patience) {
-    {
-      std::unique_lock<std::mutex> lock(mutex_);
-      ended_.wait_for(lock, absl::ToChronoNanoseconds(patience),
-                      [this] { return result_.has_value(); });
-      if (!result_) {
-        lock.unlock();
-        rank_.group.collective->Abort(absl::UnavailableError("this rank was told to stop"));
-      }
+  RankStepModel model(rank->model.get());
+  std::atomic<bool> ended{false};
+  shell.DrainUntil([&ended] { return ended.load(); });
+  metrics.SetReady(true);
+  shell.SetServing(true);
+  std::thread loop([&] {
+    const absl::Status end = RunFollower(&model, collective, &metrics);
+    metrics.SetReady(false);
+    ended = true;
+    if (end.ok()) {
+      shell.RequestStop();
+    } else {
+      shell.Fail(end);
     }
-    thread_.join();
-    return *result_;
-  }
-
- private:
-  LoadedRank& rank_;
-  RankStepModel model_;
-  std::mutex mutex_;
-  std::condition_variable ended_;
-  std::optional<absl::Status> result_;
-  std::thread thread_;
-};
-
-absl::StatusOr<int> RunFollowerRank(const RankSetup& setup, const ProcessOptions& options,
-                                    ServerShell& shell) {
-  StepMetrics step_metrics(shell.registry());
-  FACET_RETURN_IF_ERROR(shell.Start({}));
-  LoadedRank rank;
-  FACET_ASSIGN_OR_RETURN(rank.group, JoinGroup(options.group));
-  FACET_RETURN_IF_ERROR(Load(setup, options, rank));
-  FollowerThread follower(rank, step_metrics, shell);
-  step_metrics.SetReady(true);
-  shell.SetServing(true);
-  FACET_LOG(Info) << "rank " << setup.options.rank << " follows";
+  });
+  FACET_LOG(Info) << "ready: rank " << options.rank << " of " << setup.model_name;
   const int exit_status = shell.Wait();
-  const absl::Status status =
-      follower.Finish(exit_status == 0 ? options.shell.grace_period : absl::ZeroDuration());
-  return status.ok() ? exit_status : 1;
-}
-
-std::string FolderName(const std::string& model_dir) {
-  std::filesystem::path path(model_dir);
-  if (!path.has_filename()) path = path.parent_path();
-  return path.filename().string();
+  if (!ended) {
+    collective->Abort(absl::UnavailableError(
+        absl::StrCat("rank ", options.rank, " was asked to stop, and its leader was not")));
+  }
+  loop.join();
+  return exit_status;
 }
 
 }  // namespace
 
-absl::StatusOr<int> RunRank(ProcessOptions options) {
-  FACET_ASSIGN_OR_RETURN(const RankSetup setup, PrepareRank(options.rank));
-  FACET_LOG(Info) << "memory plan\n" << FormatMemoryPlan(setup.memory);
-  FACET_RETURN_IF_ERROR(CheckFits(setup.memory, options.rank.memory_limit != 0
-                                                    ? options.rank.memory_limit
-                                                    : AvailableMemory()));
-  if (options.model_name.empty()) options.model_name = FolderName(options.rank.model_dir);
-  options.group.identity = IdentityOf(setup, options);
-  options.group.threads_per_rank = options.threads != 0 ? options.threads : 1;
-  FACET_RETURN_IF_ERROR(options.group.Validate());
-  const bool leads = setup.options.rank == 0;
-  if (leads) options.shell.services = {internal::ShardEngine::service_full_name()};
-  FACET_ASSIGN_OR_RETURN(const std::unique_ptr<ServerShell> shell,
-                         ServerShell::Create(options.shell));
-  return leads ? RunLeader(setup, options, *shell) : RunFollowerRank(setup, options, *shell);
+int RunRank(const ShardOptions& options) {
+  absl::StatusOr<RankSetup> setup = PrepareRank(options);
+  absl::Status status = setup.status();
+  if (status.ok()) status = CheckMemory(options, *setup);
+  if (!status.ok()) {
+    FACET_LOG(Error) << "rank " << options.rank << " cannot start: " << status;
+    return 1;
+  }
+  auto shell = MakeShell(options);
+  if (!shell.ok()) {
+    FACET_LOG(Error) << "rank " << options.rank << " cannot start: " << shell.status();
+    return 1;
+  }
+  return options.rank == 0 ? RunLeader(options, *setup, **shell)
+                           : RunOther(options, *setup, **shell);
 }
 
 }  // namespace facet

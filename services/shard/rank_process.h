@@ -1,30 +1,23 @@
 #ifndef FACET_SERVICES_SHARD_RANK_PROCESS_H_
 #define FACET_SERVICES_SHARD_RANK_PROCESS_H_
 
-#include <string>
-
-#include "absl/status/statusor.h"
-#include "absl/time/time.h"
-#include "services/serving/server_shell.h"
-#include "services/shard/rank_setup.h"
-#include "shard/group/bootstrap.h"
+#include "services/shard/shard_options.h"
 
 namespace facet {
 
-struct ProcessOptions {
-  RankSettings rank;
-  std::string model_name;  // empty: the name of the model's folder
-  ServerShellOptions shell;
-  BootstrapOptions group;        // identity is filled from the setup
-  int threads = 0;               // compute threads; 0: one a core
-  std::string max_kernel_level;  // "": the best of this CPU
-  int max_queue = 256;
-  absl::Duration step_timeout = absl::Minutes(2);
-};
-
-// One rank from its settings to its end: prepares, joins the group, loads, serves. Returns the exit
-// status: 0 after an orderly end, 1 when the group was lost. An error is one of the start.
-absl::StatusOr<int> RunRank(ProcessOptions options);
+// The life of one rank's process; returns its exit status.
+//
+//   1. read configuration and headers, plan memory (printed), refuse what cannot work
+//   2. open the ports: alive, not ready
+//   3. join the group, or wait for those who join; test the collective
+//   4. load this rank's slice of the weights; wait until all ranks have
+//   5. ready: the leader serves ShardEngine and runs the steps, the others execute them
+//   6. stop: at SIGTERM the leader finishes its requests and tells the others, who then end too
+//      (a rank > 0 that gets the signal waits for that, within its grace period)
+//
+// 0 after an orderly end; 1 when something failed: a rank that is lost takes the whole group along,
+// and whoever runs the processes starts all of them anew.
+int RunRank(const ShardOptions& options);
 
 }  // namespace facet
 

@@ -1,129 +1,196 @@
 #include "services/shard/rank_setup.h"
 
 #include <algorithm>
+#include <fstream>
+#include <limits>
+#include <thread>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/log.h"
+#include "absl/strings/str_split.h"
 #include "base/status_macros.h"
 #include "model/tensor_names.h"
 #include "shard/planner/kv_pool_sizes.h"
-#include "shard/slicing/slice_plan.h"
 
 namespace facet {
 namespace {
 
-// What a sequence usually comes to, for sharing the KV memory between the two pools.
-constexpr int kTypicalTokens = 2048;
-constexpr int kLeastContext = 16;
+// Requests are mostly much shorter than the context; how the bytes are shared between the pools
+// follows from this.
+constexpr int kTypicalTokens = 1024;
 
-absl::StatusOr<DType> ParseDType(const char* flag, const std::string& value) {
-  if (value == "f32") return DType::kF32;
-  if (value == "bf16") return DType::kBF16;
-  return absl::InvalidArgumentError(absl::StrCat(flag, " is '", value, "'; f32 or bf16"));
+std::string FolderName(absl::string_view path) {
+  while (absl::EndsWith(path, "/")) path.remove_suffix(1);
+  const size_t slash = path.rfind('/');
+  return std::string(slash == absl::string_view::npos ? path : path.substr(slash + 1));
 }
 
-absl::Status CheckRange(const char* flag, int64_t value, int64_t least, int64_t most) {
-  if (value >= least && value <= most) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(flag, " is ", value, "; allowed: ", least, " to ", most));
+absl::StatusOr<PageDemand> PoolsFor(const ShardOptions& options, const ModelConfig& config,
+                                    const SlicePlan& slice, int context) {
+  KvBudget budget;
+  budget.bytes = options.kv_cache_bytes;
+  budget.context_tokens = context;
+  budget.typical_tokens = std::min(context, kTypicalTokens);
+  budget.chunk_tokens = options.max_step_tokens;
+  return PoolsForBytes(config, slice, options.page_tokens, options.kv_type(), budget);
 }
 
-absl::Status CheckSettings(const RankSettings& s) {
-  if (s.model_dir.empty()) {
-    return absl::InvalidArgumentError("--model is missing: the folder of a checkpoint");
+// The longest context up to the model's of which one request fits in the budget. The demand grows
+// with the context, so halving finds it.
+absl::StatusOr<int> LongestContext(const ShardOptions& options, const ModelConfig& config,
+                                   const SlicePlan& slice) {
+  int fits = 0, too_long = config.max_position_embeddings + 1;
+  absl::Status refusal;
+  while (too_long - fits > 1) {
+    const int middle = fits + (too_long - fits) / 2;
+    const auto pools = PoolsFor(options, config, slice, middle);
+    if (pools.ok()) {
+      fits = middle;
+    } else if (absl::IsResourceExhausted(pools.status())) {
+      too_long = middle;
+      refusal = pools.status();
+    } else {
+      return pools.status();
+    }
   }
-  FACET_RETURN_IF_ERROR(CheckRange("--world_size", s.world_size, 1, 1024));
-  FACET_RETURN_IF_ERROR(CheckRange("--rank", s.rank, 0, s.world_size - 1));
-  FACET_RETURN_IF_ERROR(CheckRange("--page_tokens", s.page_tokens, 1, 1024));
-  FACET_RETURN_IF_ERROR(CheckRange("--kv_cache_bytes", s.kv_cache_bytes, 1, int64_t{1} << 44));
-  FACET_RETURN_IF_ERROR(CheckRange("--max_step_tokens", s.max_step_tokens, 1, 1 << 16));
-  FACET_RETURN_IF_ERROR(CheckRange("--max_running", s.max_running, 1, s.max_step_tokens));
-  return CheckRange("--memory_limit", s.memory_limit, 0, int64_t{1} << 50);
+  if (fits < 2) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("--kv_cache_bytes: ", FormatBytes(options.kv_cache_bytes),
+                     " hold no request at all: ", refusal.message()));
+  }
+  return fits;
 }
 
-// The pools that the KV memory pays for, and no more than max_running sequences can use.
-absl::StatusOr<PageDemand> PoolsFor(const RankSettings& s, const ModelConfig& config,
-                                    const SlicePlan& slice, DType kv_dtype, int context) {
-  const int chunk = std::min(s.max_step_tokens, context);
-  FACET_ASSIGN_OR_RETURN(
-      const PageDemand paid,
-      PoolsForBytes(config, slice, s.page_tokens, kv_dtype,
-                    {s.kv_cache_bytes, context, std::min(kTypicalTokens, context), chunk}));
-  FACET_ASSIGN_OR_RETURN(const PageDemand useful,
-                         PoolsForSequences(config, s.page_tokens, s.max_running, context, chunk));
-  return PageDemand{std::min(paid.global, useful.global), std::min(paid.sliding, useful.sliding)};
+absl::StatusOr<int> ChooseContext(const ShardOptions& options, const ModelConfig& config,
+                                  const SlicePlan& slice) {
+  if (options.max_context == 0) return LongestContext(options, config, slice);
+  if (options.max_context < 2 || options.max_context > config.max_position_embeddings) {
+    return absl::InvalidArgumentError(absl::StrCat("--max_context is ", options.max_context,
+                                                   "; allowed by the model: 2 to ",
+                                                   config.max_position_embeddings));
+  }
+  return options.max_context;
 }
 
-absl::Status SizePools(const RankSettings& s, const ModelConfig& config, const SlicePlan& slice,
-                       RankSetup& setup) {
-  const bool chosen = s.max_context != 0;
-  if (chosen) {
-    FACET_RETURN_IF_ERROR(
-        CheckRange("--max_context", s.max_context, 2, config.max_position_embeddings));
-  }
-  int context = chosen ? s.max_context : config.max_position_embeddings;
-  absl::StatusOr<PageDemand> pools = PoolsFor(s, config, slice, setup.options.kv_dtype, context);
-  // A context that nobody asked for is cut to what the KV memory holds.
-  while (!chosen && absl::IsResourceExhausted(pools.status()) && context / 2 >= kLeastContext) {
-    context /= 2;
-    pools = PoolsFor(s, config, slice, setup.options.kv_dtype, context);
-  }
+absl::Status SizePools(const ShardOptions& options, RankSetup& setup) {
+  FACET_ASSIGN_OR_RETURN(const SlicePlan slice,
+                         MakeSlicePlan(setup.config, {.world_size = options.world_size,
+                                                      .rank = options.rank,
+                                                      .expert_parallel = options.expert_parallel}));
+  FACET_ASSIGN_OR_RETURN(setup.context_length, ChooseContext(options, setup.config, slice));
+  auto pools = PoolsFor(options, setup.config, slice, setup.context_length);
   if (!pools.ok()) {
-    return absl::Status(pools.status().code(), absl::StrCat("--kv_cache_bytes or --max_context: ",
-                                                            pools.status().message()));
+    return absl::Status(pools.status().code(),
+                        absl::StrCat("--max_context=", setup.context_length,
+                                     " and --kv_cache_bytes=", FormatBytes(options.kv_cache_bytes),
+                                     ": ", pools.status().message()));
   }
-  if (context < config.max_position_embeddings && !chosen) {
-    FACET_LOG(Warning) << "the context is cut from " << config.max_position_embeddings << " to "
-                       << context << " tokens: --kv_cache_bytes=" << s.kv_cache_bytes
-                       << " holds no longer sequence";
-  }
-  setup.max_context = context;
-  setup.options.global_pages = pools->global;
-  setup.options.sliding_pages = pools->sliding;
+  FACET_ASSIGN_OR_RETURN(const PageDemand most,
+                         PoolsForSequences(setup.config, options.page_tokens, options.max_running,
+                                           setup.context_length, options.max_step_tokens));
+  setup.rank.global_pages = std::min(pools->global, most.global);
+  setup.rank.sliding_pages = std::min(pools->sliding, most.sliding);
   return absl::OkStatus();
+}
+
+// The number in a file that holds one; -1 if it holds something else ("max") or is not there.
+int64_t NumberIn(const char* path) {
+  std::ifstream file(path);
+  int64_t number = 0;
+  return file >> number ? number : -1;
+}
+
+// The value behind `name` in a file of names and numbers, one a line; -1 if there is none.
+int64_t NamedNumberIn(const char* path, const std::string& name) {
+  std::ifstream file(path);
+  std::string word;
+  int64_t number = 0;
+  while (file >> word >> number) {
+    if (word == name) return number;
+    file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  return -1;
+}
+
+// What the control group (version 2) still allows: its limit less what is in use, of which cached
+// file pages are given back on demand. -1: no limit.
+int64_t ControlGroupAvailableBytes() {
+  const int64_t limit = NumberIn("/sys/fs/cgroup/memory.max");
+  const int64_t current = NumberIn("/sys/fs/cgroup/memory.current");
+  if (limit < 0 || current < 0) return -1;
+  const char* stat = "/sys/fs/cgroup/memory.stat";
+  const int64_t cached = std::max<int64_t>(0, NamedNumberIn(stat, "inactive_file")) +
+                         std::max<int64_t>(0, NamedNumberIn(stat, "active_file"));
+  return std::max<int64_t>(1, limit - std::max<int64_t>(0, current - cached));
 }
 
 }  // namespace
 
-absl::StatusOr<RankSetup> PrepareRank(const RankSettings& s) {
-  FACET_RETURN_IF_ERROR(CheckSettings(s));
+absl::StatusOr<RankSetup> PrepareRank(const ShardOptions& options) {
+  FACET_RETURN_IF_ERROR(options.Validate());
   RankSetup setup;
-  FACET_ASSIGN_OR_RETURN(setup.config, LoadModelConfig(s.model_dir));
-  FACET_ASSIGN_OR_RETURN(setup.checkpoint, OpenCheckpoint(s.model_dir));
+  setup.model_name = options.model_name.empty() ? FolderName(options.model) : options.model_name;
+  FACET_ASSIGN_OR_RETURN(setup.config, LoadModelConfig(options.model));
+  FACET_ASSIGN_OR_RETURN(setup.checkpoint, OpenCheckpoint(options.model));
   FACET_ASSIGN_OR_RETURN(const TextTensors tensors,
                          TextTensors::Detect(*setup.checkpoint, setup.config));
-  RankOptions& options = setup.options;
-  options.rank = s.rank;
-  options.world_size = s.world_size;
-  options.expert_parallel = s.expert_parallel;
-  FACET_ASSIGN_OR_RETURN(const DType dtype, ParseDType("--dtype", s.dtype));
-  options.mode = dtype == DType::kBF16 ? ComputeMode::kBF16 : ComputeMode::kF32;
-  options.kv_dtype = DefaultKvDType(options.mode);
-  if (s.kv_dtype != "auto") {
-    FACET_ASSIGN_OR_RETURN(options.kv_dtype, ParseDType("--kv_dtype", s.kv_dtype));
-  }
-  options.page_tokens = s.page_tokens;
-  options.max_step_tokens = s.max_step_tokens;
-  options.max_logit_rows = s.max_running;
-  FACET_ASSIGN_OR_RETURN(const SlicePlan slice,
-                         MakeSlicePlan(setup.config, {.world_size = s.world_size,
-                                                      .rank = s.rank,
-                                                      .expert_parallel = s.expert_parallel}));
-  FACET_RETURN_IF_ERROR(SizePools(s, setup.config, slice, setup));
-  FACET_ASSIGN_OR_RETURN(setup.memory, PlanMemory(setup.config, options,
-                                                  tensors.Model(ModelTensor::kEmbedTokens).dtype));
+
+  setup.rank.rank = options.rank;
+  setup.rank.world_size = options.world_size;
+  setup.rank.expert_parallel = options.expert_parallel;
+  setup.rank.mode = options.mode();
+  setup.rank.kv_dtype = options.kv_type();
+  setup.rank.page_tokens = options.page_tokens;
+  setup.rank.max_step_tokens = options.max_step_tokens;
+  setup.rank.max_logit_rows = options.max_running;
+  FACET_RETURN_IF_ERROR(SizePools(options, setup));
+  FACET_ASSIGN_OR_RETURN(setup.plan, PlanMemory(setup.config, setup.rank, tensors.Head().dtype));
   return setup;
 }
 
-std::string SharedSettings(const RankSetup& setup, int max_running) {
-  const RankOptions& o = setup.options;
-  return absl::StrCat("expert_parallel=", o.expert_parallel ? "true" : "false",
-                      " dtype=", o.mode == ComputeMode::kBF16 ? "bf16" : "f32",
-                      " kv_dtype=", Name(o.kv_dtype), " page_tokens=", o.page_tokens,
-                      " global_pages=", o.global_pages, " sliding_pages=", o.sliding_pages,
-                      " max_step_tokens=", o.max_step_tokens, " max_running=", max_running,
-                      " max_context=", setup.max_context);
+BootstrapOptions MakeBootstrapOptions(const ShardOptions& options, const RankSetup& setup,
+                                      const std::string& build) {
+  BootstrapOptions out;
+  out.identity.rank = options.rank;
+  out.identity.world_size = options.world_size;
+  out.identity.fingerprint = setup.checkpoint->Fingerprint();
+  out.identity.settings = absl::StrCat(
+      "dtype=", options.dtype, " kv_dtype=", Name(setup.rank.kv_dtype),
+      " expert_parallel=", options.expert_parallel, " page_tokens=", setup.rank.page_tokens,
+      " global_pages=", setup.rank.global_pages, " sliding_pages=", setup.rank.sliding_pages,
+      " max_step_tokens=", setup.rank.max_step_tokens, " max_running=", options.max_running,
+      " collective=", options.collective);
+  out.identity.build = build;
+  out.leader = options.leader;
+  out.transport = options.transport();
+  out.gloo_interface = options.gloo_interface;
+  out.join_timeout = options.join_timeout;
+  out.collective_timeout = options.collective_timeout;
+  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+  out.threads_per_rank = std::max(1, options.threads == 0 ? cores : options.threads);
+  return out;
+}
+
+Scheduler::Options MakeSchedulerOptions(const ShardOptions& options, const RankSetup& setup) {
+  Scheduler::Options out;
+  out.max_step_tokens = options.max_step_tokens;
+  out.max_running_sequences = options.max_running;
+  out.max_queue = options.max_queue;
+  out.page_tokens = options.page_tokens;
+  out.global_pages = setup.rank.global_pages;
+  out.sliding_pages = setup.rank.sliding_pages;
+  out.sliding_window = setup.config.sliding_window;
+  out.max_context = setup.context_length;
+  return out;
+}
+
+int64_t AvailableMemoryBytes() {
+  const int64_t kib = NamedNumberIn("/proc/meminfo", "MemAvailable:");
+  const int64_t machine = kib < 0 ? -1 : kib * 1024;
+  const int64_t group = ControlGroupAvailableBytes();
+  if (machine < 0 || group < 0) return std::max<int64_t>(0, std::max(machine, group));
+  return std::min(machine, group);
 }
 
 }  // namespace facet

@@ -1,55 +1,47 @@
 #ifndef FACET_SERVICES_SHARD_RANK_SETUP_H_
 #define FACET_SERVICES_SHARD_RANK_SETUP_H_
 
-// What one rank is about to run: read from the checkpoint and the settings before any weight is
-// loaded, so that what cannot work is refused at once.
-
-#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "base/dtype.h"
 #include "model/checkpoint.h"
 #include "model/config.h"
+#include "services/shard/shard_options.h"
+#include "shard/group/bootstrap.h"
 #include "shard/planner/memory_plan.h"
+#include "shard/scheduler/scheduler.h"
 #include "shard/transformer/rank_options.h"
 
 namespace facet {
 
-struct RankSettings {
-  std::string model_dir;
-  int rank = 0;
-  int world_size = 1;
-  bool expert_parallel = false;
-  std::string dtype = "f32";      // f32 | bf16
-  std::string kv_dtype = "auto";  // auto: the usual one of dtype; f32 | bf16
-  int page_tokens = 16;
-  int64_t kv_cache_bytes = int64_t{1} << 30;  // of this rank
-  int max_context = 0;   // tokens of one sequence; 0: the model's, or what kv_cache_bytes hold
-  int max_running = 64;  // sequences with KV pages
-  int max_step_tokens = 512;
-  int64_t memory_limit = 0;  // bytes of this rank; 0: what the machine (or its cgroup) has left
-};
-
+// What a rank knows before it loads weights: cheap to find out, so every mistake shows at once.
 struct RankSetup {
+  std::string model_name;
   ModelConfig config;
   std::unique_ptr<Checkpoint> checkpoint;
-  RankOptions options;
-  int max_context = 0;
-  MemoryPlan memory;
+  RankOptions rank;        // pools included
+  int context_length = 0;  // of one request, prompt and completion together
+  MemoryPlan plan;
 };
 
-// InvalidArgument names the setting, its value and the limit; ResourceExhausted, with the numbers,
-// if the plan does not fit in memory; errors of the checkpoint as they are. Pool sizes and context
-// follow from the settings and the model alone, so all ranks find the same.
-absl::StatusOr<RankSetup> PrepareRank(const RankSettings& settings);
+// Reads the configuration and the headers of the checkpoint, sizes the KV pools, and plans memory.
+//
+// The context length is --max_context, or else the model's, or else the longest for which one
+// request fits in --kv_cache_bytes. Pools are as large as that many bytes allow, but never larger
+// than --max_running requests of full length need. All of it follows from flags and checkpoint
+// alone, so that every rank comes to the same numbers.
+//   NotFound, InvalidArgument   the checkpoint, or flags that do not fit it
+//   ResourceExhausted           --max_context needs more KV cache than --kv_cache_bytes
+absl::StatusOr<RankSetup> PrepareRank(const ShardOptions& options);
 
-// Every setting that all ranks must agree on, as `name=value` words.
-std::string SharedSettings(const RankSetup& setup, int max_running);
+BootstrapOptions MakeBootstrapOptions(const ShardOptions& options, const RankSetup& setup,
+                                      const std::string& build);
+Scheduler::Options MakeSchedulerOptions(const ShardOptions& options, const RankSetup& setup);
 
-// Bytes that this process may still take: of the machine, or of its cgroup if that is less.
-int64_t AvailableMemory();
+// Bytes that this process may take: what the machine has available now, or what its control group
+// still allows, whichever is less. 0 if the system does not say.
+int64_t AvailableMemoryBytes();
 
 }  // namespace facet
 
