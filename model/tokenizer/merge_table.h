@@ -1,6 +1,7 @@
 #ifndef FACET_MODEL_TOKENIZER_MERGE_TABLE_H_
 #define FACET_MODEL_TOKENIZER_MERGE_TABLE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <vector>

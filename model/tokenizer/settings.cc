@@ -17,6 +17,9 @@ namespace {
 using Json = nlohmann::json;
 using Replacement = TokenizerSettings::Replacement;
 
+// So that a text cannot grow without measure.
+constexpr size_t kMaxReplacementBytes = 32;
+
 absl::Status Invalid(absl::string_view where, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("tokenizer file: ", where, " ", what));
 }
@@ -76,6 +79,11 @@ absl::StatusOr<std::string> LiteralPattern(const Json& component, absl::string_v
 absl::StatusOr<Replacement> ParseReplace(const Json& component, absl::string_view where) {
   FACET_ASSIGN_OR_RETURN(std::string from, LiteralPattern(component, where));
   FACET_ASSIGN_OR_RETURN(std::string to, StringMember(component, "content", where));
+  if (to.size() > kMaxReplacementBytes) {
+    return Invalid(
+        absl::StrCat(where, ".content"),
+        absl::StrCat("is ", to.size(), " bytes long; the limit is ", kMaxReplacementBytes));
+  }
   return Replacement{std::move(from), std::move(to)};
 }
 

@@ -76,8 +76,11 @@ absl::StatusOr<std::vector<int32_t>> FindBytePieces(const Vocabulary& vocabulary
                               " of the 256 byte pieces are there; ", missing, " is missing"));
 }
 
-std::vector<Token> DescribeTokens(const Vocabulary& vocabulary, const TokenizerSettings& settings,
-                                  absl::Span<const int32_t> byte_ids, std::string* texts) {
+absl::StatusOr<std::vector<Token>> DescribeTokens(const Vocabulary& vocabulary,
+                                                  const TokenizerSettings& settings,
+                                                  absl::Span<const int32_t> byte_ids,
+                                                  std::string* texts) {
+  constexpr size_t kMaxTexts = size_t{1} << 30;
   std::vector<Token> tokens(vocabulary.size());
   for (const TokenizerSettings::AddedToken& added : settings.added_tokens) {
     tokens[added.id].special |= added.special;
@@ -89,6 +92,9 @@ std::vector<Token> DescribeTokens(const Vocabulary& vocabulary, const TokenizerS
   for (int32_t id = 0; id < vocabulary.size(); ++id) {
     std::string text(vocabulary.piece(id));
     if (!tokens[id].is_byte) text = ApplyReplacements(settings.decoder, std::move(text));
+    if (text.size() > kMaxTexts - texts->size()) {
+      return Invalid(absl::StrCat("decoder makes more than ", kMaxTexts, " bytes of the pieces"));
+    }
     tokens[id].text_offset = static_cast<uint32_t>(texts->size());
     tokens[id].text_size = static_cast<uint32_t>(text.size());
     *texts += text;
@@ -110,6 +116,7 @@ absl::StatusOr<std::vector<Bpe::MergeRule>> ResolveMerges(const RawTokenizerFile
                                                           absl::Span<const Token> tokens) {
   std::vector<Bpe::MergeRule> rules;
   rules.reserve(raw.merges.size());
+  std::vector<size_t> left_out;
   for (size_t i = 0; i < raw.merges.size(); ++i) {
     const RawTokenizerFile::Merge& merge = raw.merges[i];
     Bpe::MergeRule rule;
@@ -117,11 +124,16 @@ absl::StatusOr<std::vector<Bpe::MergeRule>> ResolveMerges(const RawTokenizerFile
     FACET_ASSIGN_OR_RETURN(rule.right, FindMergePart(vocabulary, i, raw.RightText(merge)));
     FACET_ASSIGN_OR_RETURN(rule.merged, FindMergePart(vocabulary, i, raw.MergedText(merge)));
     if (tokens[rule.merged].special || tokens[rule.merged].is_byte) {
-      FACET_LOG(Warning) << "tokenizer file: model.merges[" << i << "] forms the control token "
-                         << QuotePiece(raw.MergedText(merge)) << " from plain text: left out";
+      left_out.push_back(i);
       continue;
     }
     rules.push_back(rule);
+  }
+  if (!left_out.empty()) {
+    FACET_LOG(Warning) << "tokenizer file: left out " << left_out.size()
+                       << " merges that would form control tokens from plain text, the first is "
+                       << "model.merges[" << left_out[0] << "], which forms "
+                       << QuotePiece(raw.MergedText(raw.merges[left_out[0]]));
   }
   return rules;
 }
@@ -303,7 +315,8 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(absl::string_view js
   FACET_ASSIGN_OR_RETURN(parts->vocabulary, BuildVocabulary(raw, parts->settings));
   FACET_ASSIGN_OR_RETURN(std::vector<int32_t> byte_ids,
                          FindBytePieces(parts->vocabulary, parts->settings));
-  parts->tokens = DescribeTokens(parts->vocabulary, parts->settings, byte_ids, &parts->texts);
+  FACET_ASSIGN_OR_RETURN(
+      parts->tokens, DescribeTokens(parts->vocabulary, parts->settings, byte_ids, &parts->texts));
   FACET_ASSIGN_OR_RETURN(parts->bpe, BuildBpe(raw, parts->settings, parts->vocabulary,
                                               parts->tokens, std::move(byte_ids)));
   for (const TokenizerSettings::AddedToken& token : parts->settings.added_tokens) {
@@ -343,7 +356,8 @@ std::string Tokenizer::Decode(absl::Span<const int32_t> ids, bool skip_special) 
   text.reserve(4 * ids.size());
   IncrementalDecoder decoder(this, skip_special);
   for (const int32_t id : ids) decoder.Append(id, &text);
-  return text + decoder.Finish();
+  text += decoder.Finish();
+  return text;
 }
 
 int Tokenizer::vocab_size() const { return parts_->vocabulary.size(); }

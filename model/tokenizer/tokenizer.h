@@ -66,7 +66,8 @@ class Tokenizer {
   absl::StatusOr<std::vector<int32_t>> EncodeWithPlainRanges(
       absl::string_view text, absl::Span<const std::pair<size_t, size_t>> plain_ranges) const;
 
-  // The text of a whole answer: what one IncrementalDecoder yields for these ids.
+  // The text of a whole answer: what one IncrementalDecoder yields for these ids. An id outside
+  // the vocabulary adds nothing; who takes ids from a client checks them against vocab_size().
   std::string Decode(absl::Span<const int32_t> ids, bool skip_special) const;
 
   // Ids are 0 .. vocab_size() - 1, added tokens included. The four look-ups below accept any

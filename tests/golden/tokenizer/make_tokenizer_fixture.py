@@ -243,8 +243,8 @@ def make_crossing(out):
     size = len(vocab)
     assert sorted(vocab.values()) == list(range(size)) and size == 2048, size
     t["model"]["merges"] = [" ".join(m) for m in t["model"]["merges"]]
-    t["added_tokens"] = (added([(vocab[c], c) for c in BASIC + CONTROL]) + added([(size, "<extra>"), (size + 1, "\n\n\n")], special=False)
-                         + added([(size + 2, "harbour"), (size + 3, "harbours")], special=False, normalized=True))
+    t["added_tokens"] = (added([(vocab[c], c) for c in BASIC + CONTROL]) + added([(size, "<extra>"), (vocab["\n\n\n"], "\n\n\n")], special=False)
+                         + added([(vocab["harbour"], "harbour"), (size + 1, "harbours")], special=False, normalized=True))
     t["decoder"] = {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "Fuse"}]}
     t["post_processor"] = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<bos>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
                            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
@@ -286,7 +286,7 @@ def make_variants(out):
         tiny(BYTES + ["a"], [("<0xC3>", "<0xA9>"), ("a", "<0xC3>"), ("<0xA9>", "a"), ("<0xC3><0xA9>", "<0xC3><0xA9>")], byte_fallback=True), all_strings("aéã", 4))
     variants["spaces without a normalizer"] = (tiny(["a", " ", "\n"], [(" ", "a"), ("a", " "), (" ", " "), ("a ", "\n")]), all_strings("a \n", 4))
     overlap = tiny(["a", "b", "c", "d"], [("a", "b"), ("c", "d")])
-    overlap["added_tokens"] = added([(6, "abc"), (7, "bcda")], special=False, normalized=True) + added([(8, "cd"), (9, "cda")], special=False)
+    overlap["added_tokens"] = added([(6, "abc"), (7, "bcda")], special=False, normalized=True) + added([(5, "cd"), (8, "cda")], special=False)
     variants["added tokens before and after the normalizer overlap"] = (overlap, all_strings("abcd", 4) + ["abcda", "aabcdaa", "bcdabcda"])
     prefix = tiny(["a", "b", "c"], [])
     prefix["added_tokens"] = added([(3, "ab"), (4, "abc"), (5, "bca"), (6, "aaa")], special=False)
