@@ -1,0 +1,26 @@
+#ifndef FACET_ROUTER_GENERATION_SPEC_H_
+#define FACET_ROUTER_GENERATION_SPEC_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proto/facet/internal/shard_engine.pb.h"
+
+namespace facet {
+
+// What a valid GenerateRequest asks for, with every default resolved; the prompt aside.
+struct GenerationSpec {
+  // For the shard group, in its wire form. `stopping.max_tokens` is 0 where the caller left it
+  // open, until FitToContext (router/request_validator.h) sets it.
+  internal::SamplingSettings sampling;
+  internal::StoppingSettings stopping;
+  std::vector<std::string> stop;  // stop strings: only the router knows text
+  std::optional<int> logprobs;    // unset: none; 0: of the chosen tokens; k: and the k likeliest
+  int priority = 0;
+  bool show_special = false;
+};
+
+}  // namespace facet
+
+#endif  // FACET_ROUTER_GENERATION_SPEC_H_

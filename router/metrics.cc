@@ -1,0 +1,86 @@
+#include "router/metrics.h"
+
+namespace facet {
+namespace {
+
+using Buckets = prometheus::Histogram::BucketBoundaries;
+
+prometheus::Gauge& AddGauge(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+}
+
+prometheus::Counter& AddCounter(prometheus::Registry& registry, const char* name,
+                                const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
+}
+
+prometheus::Histogram& AddHistogram(prometheus::Registry& registry, const char* name,
+                                    const char* help, const Buckets& buckets) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, buckets);
+}
+
+// A small model answers within a millisecond per token, a queue may hold a request for minutes.
+Buckets PerTokenBuckets() {
+  return Buckets{0.00025, 0.0005, 0.001, 0.002, 0.004, 0.006, 0.008, 0.01, 0.015,
+                 0.02,    0.025,  0.03,  0.04,  0.05,  0.075, 0.1,   0.15, 0.2,
+                 0.3,     0.5,    0.75,  1,     2.5,   5,     10};
+}
+
+Buckets RequestBuckets() {
+  return Buckets{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1,   2.5,
+                 5,     7.5,    10,    20,   40,    80,   160, 320,  640, 1280, 2560};
+}
+
+Buckets TokenizeBuckets() {
+  return Buckets{0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5};
+}
+
+// The name that gRPC gives the code: the same as Abseil's.
+std::string Label(absl::StatusCode code) { return absl::StatusCodeToString(code); }
+
+}  // namespace
+
+RouterMetrics::RouterMetrics(prometheus::Registry& registry)
+    : requests_in_flight(AddGauge(registry, "facet_router_requests_in_flight",
+                                  "Requests that are in the router now.")),
+      requests_waiting_for_group(AddGauge(registry, "facet_router_requests_waiting_for_group",
+                                          "Requests that wait because no shard group is ready.")),
+      groups_ready(AddGauge(registry, "facet_router_groups_ready",
+                            "Shard groups that can take a request now.")),
+      groups(AddGauge(registry, "facet_router_groups", "Shard groups that the router knows.")),
+      retries(AddCounter(registry, "facet_router_retries_total",
+                         "Requests sent to a second shard group, since the first was lost, full "
+                         "or draining before it gave a token.")),
+      prompt_tokens(AddCounter(registry, "facet_router_prompt_tokens_total",
+                               "Tokens of the prompts that were sent to a shard group.")),
+      generation_tokens(AddCounter(registry, "facet_router_generation_tokens_total",
+                                   "Tokens that were generated.")),
+      tokenize_seconds(AddHistogram(registry, "facet_router_tokenize_seconds",
+                                    "Time to turn one text into token ids.", TokenizeBuckets())),
+      time_to_first_token_seconds(
+          AddHistogram(registry, "facet_time_to_first_token_seconds",
+                       "Time from the arrival of a request to its first token.", RequestBuckets())),
+      inter_token_latency_seconds(AddHistogram(
+          registry, "facet_inter_token_latency_seconds",
+          "Time between two messages with tokens of one request; a message may hold several.",
+          PerTokenBuckets())),
+      time_per_output_token_seconds(
+          AddHistogram(registry, "facet_time_per_output_token_seconds",
+                       "Mean time per token of one request, after its first message with tokens.",
+                       PerTokenBuckets())),
+      request_duration_seconds(AddHistogram(registry, "facet_request_duration_seconds",
+                                            "Time from the arrival of a request to its end.",
+                                            RequestBuckets())),
+      requests_(prometheus::BuildCounter()
+                    .Name("facet_router_requests_total")
+                    .Help("Requests that have ended, by method and gRPC status code.")
+                    .Register(registry)) {
+  // There from the start, so that a rate over it has a first value.
+  requests_.Add({{"method", "Generate"}, {"code", Label(absl::StatusCode::kOk)}});
+}
+
+void RouterMetrics::CountRequest(const std::string& method, absl::StatusCode code) {
+  requests_.Add({{"method", method}, {"code", Label(code)}}).Increment();
+}
+
+}  // namespace facet

@@ -1,0 +1,44 @@
+#ifndef FACET_ROUTER_REQUEST_LOG_H_
+#define FACET_ROUTER_REQUEST_LOG_H_
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "router/request_context.h"
+
+namespace facet {
+
+// What is known of a request when it has ended. Never its text.
+struct RequestRecord {
+  std::string method;  // "Generate"
+  RequestContext context;
+  absl::Status status;
+  std::string model;
+  std::string group;          // the shard group that served it; empty: none did
+  std::string finish_reason;  // as the proto names it; empty: none
+  int prompt_tokens = 0;
+  int completion_tokens = 0;
+  int attempts = 0;  // groups that it was sent to
+  absl::Duration total;
+  std::optional<absl::Duration> time_to_first_token;
+  absl::Duration queue;  // in the shard group, as far as it said so
+};
+
+// One line of JSON, without the line's end:
+//   time, method, request_id, trace_id, code, message, model, group, finish_reason, prompt_tokens,
+//   completion_tokens, attempts, total_seconds, time_to_first_token_seconds, queue_seconds
+// What is empty or unset is left out.
+std::string FormatRequestRecord(const RequestRecord& record, absl::Time now);
+
+// Where the lines go. Must be thread-safe.
+using RequestLog = std::function<void(const RequestRecord&)>;
+
+// Writes each line to stdout, whole.
+void LogRequestToStdout(const RequestRecord& record);
+
+}  // namespace facet
+
+#endif  // FACET_ROUTER_REQUEST_LOG_H_

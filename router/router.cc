@@ -1,0 +1,158 @@
+#include "router/router.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+
+namespace facet {
+namespace {
+
+absl::Status OptionError(const char* name, const std::string& value, const char* allowed) {
+  return absl::InvalidArgumentError(absl::StrCat(name, " is ", value, "; allowed: ", allowed));
+}
+
+absl::Status CheckPositive(const char* name, absl::Duration value) {
+  if (value > absl::ZeroDuration() && value < absl::InfiniteDuration()) return absl::OkStatus();
+  return OptionError(name, absl::FormatDuration(value), "more than 0, less than infinite");
+}
+
+RouterParts MakeParts(const Router::Options& options) {
+  RouterParts parts;
+  parts.log = options.log;
+  parts.wait_for_group = options.wait_for_group;
+  parts.max_buffered_tokens = options.max_buffered_tokens;
+  return parts;
+}
+
+GroupDirectory::Options MakeDirectoryOptions(const Router::Options& options,
+                                             const ServedModel& model) {
+  GroupDirectory::Options out;
+  out.addresses = options.groups;
+  out.client = options.connection;
+  out.client.expected = {model.config.model_type, model.vocab_size(), model.fingerprint};
+  out.context_length = model.config.max_position_embeddings;
+  out.resolve_interval = options.resolve_interval;
+  out.first_turn = RequestValidator::RandomSeed();
+  return out;
+}
+
+}  // namespace
+
+absl::Status Router::Options::Validate() const {
+  if (model == nullptr) return absl::InvalidArgumentError("model is missing");
+  if (groups.fixed.empty() && groups.dns.empty()) {
+    return absl::InvalidArgumentError("groups is empty; at least one address is needed");
+  }
+  FACET_RETURN_IF_ERROR(CheckPositive("resolve_interval", resolve_interval));
+  FACET_RETURN_IF_ERROR(CheckPositive("probe_interval", connection.probe_interval));
+  FACET_RETURN_IF_ERROR(CheckPositive("probe_timeout", connection.probe_timeout));
+  FACET_RETURN_IF_ERROR(CheckPositive("min_backoff", connection.min_backoff));
+  FACET_RETURN_IF_ERROR(CheckPositive("max_backoff", connection.max_backoff));
+  if (wait_for_group < absl::ZeroDuration() || wait_for_group > absl::Hours(1)) {
+    return OptionError("wait_for_group", absl::FormatDuration(wait_for_group), "0 to 1h");
+  }
+  if (max_requests < 1 || max_requests > 100000) {
+    return OptionError("max_requests", absl::StrCat(max_requests), "1 to 100000");
+  }
+  if (tokenizer_threads < 1 || tokenizer_threads > 1024) {
+    return OptionError("tokenizer_threads", absl::StrCat(tokenizer_threads), "1 to 1024");
+  }
+  if (limits.max_prompt_bytes < 1) {
+    return OptionError("max_prompt_bytes", absl::StrCat(limits.max_prompt_bytes), "1 and above");
+  }
+  if (max_buffered_tokens < 1) {
+    return OptionError("max_buffered_tokens", absl::StrCat(max_buffered_tokens), "1 and above");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Router>> Router::Create(Options options,
+                                                       prometheus::Registry& registry,
+                                                       GroupDirectory::OnChange on_change) {
+  FACET_RETURN_IF_ERROR(options.Validate());
+  return std::unique_ptr<Router>(new Router(std::move(options), registry, std::move(on_change)));
+}
+
+Router::Router(Options options, prometheus::Registry& registry, GroupDirectory::OnChange on_change)
+    : model_(std::move(options.model)),
+      metrics_(registry),
+      validator_(model_.get(), options.limits),
+      prompts_(model_.get()),
+      text_calls_(model_.get(), &validator_, &prompts_, &metrics_),
+      admission_(options.max_requests),
+      parts_(MakeParts(options)),
+      groups_(MakeDirectoryOptions(options, *model_),
+              [this, on_change = std::move(on_change)](int ready, int total) {
+                metrics_.groups_ready.Set(ready);
+                metrics_.groups.Set(total);
+                on_change(ready, total);
+              }),
+      pool_(options.tokenizer_threads,
+            /*max_queue=*/static_cast<size_t>(2 * options.max_requests)) {
+  parts_.model = model_.get();
+  parts_.validator = &validator_;
+  parts_.prompts = &prompts_;
+  parts_.groups = &groups_;
+  parts_.metrics = &metrics_;
+}
+
+std::shared_ptr<GenerationCall> Router::Generate(const v1::GenerateRequest& request,
+                                                 RequestContext context,
+                                                 std::function<void()> on_output) {
+  absl::StatusOr<Admission::Permit> permit = admission_.Admit();
+  absl::Status refusal = permit.status();
+  std::shared_ptr<GenerationCall> call = GenerationCall::Create(
+      &parts_, std::move(context), permit.ok() ? *std::move(permit) : Admission::Permit(),
+      std::move(on_output));
+  // The request is copied: the caller may be gone before a thread is free.
+  if (refusal.ok()) refusal = pool_.Run([call, request] { call->Start(request); });
+  if (!refusal.ok()) call->Cancel(std::move(refusal));
+  return call;
+}
+
+void Router::RunUnary(const std::string& method, RequestContext context,
+                      std::function<absl::Status(const TextCalls&)> call,
+                      std::function<void(const absl::Status&)> done) {
+  const absl::Status queued = pool_.Run([this, method, context, call = std::move(call), done] {
+    const absl::Status status =
+        context.deadline < absl::Now()
+            ? absl::DeadlineExceededError("the deadline passed in the queue")
+            : call(text_calls_);
+    Record(method, context, status);
+    done(status);
+  });
+  if (queued.ok()) return;
+  Record(method, context, queued);
+  done(queued);
+}
+
+void Router::Record(const std::string& method, const RequestContext& context,
+                    const absl::Status& status) {
+  metrics_.CountRequest(method, status.code());
+  RequestRecord record;
+  record.method = method;
+  record.context = context;
+  record.status = status;
+  record.model = model_->name;
+  record.total = absl::Now() - context.arrival;
+  parts_.log(record);
+}
+
+v1::Model Router::Describe() const {
+  v1::Model out;
+  out.set_name(model_->name);
+  out.set_architecture(model_->config.model_type);
+  out.set_vocab_size(model_->vocab_size());
+  out.set_context_length(groups_.context_length());
+  out.set_has_tokenizer(model_->tokenizer != nullptr);
+  out.add_modalities("text");
+  out.set_ready_groups(groups_.ready_groups());
+  out.set_total_groups(groups_.total_groups());
+  out.set_fingerprint(model_->fingerprint);
+  return out;
+}
+
+}  // namespace facet

@@ -1,0 +1,39 @@
+#ifndef FACET_ROUTER_TEXT_CALLS_H_
+#define FACET_ROUTER_TEXT_CALLS_H_
+
+#include "absl/status/status.h"
+#include "proto/facet/v1/generation.pb.h"
+#include "router/metrics.h"
+#include "router/prompt_builder.h"
+#include "router/request_validator.h"
+#include "router/served_model.h"
+
+namespace facet {
+
+// The calls that need text and no shard group. Errors as RequestValidator's and PromptBuilder's.
+//
+// Thread-safe. Each takes the time of its text.
+class TextCalls {
+ public:
+  // All must outlive it.
+  TextCalls(const ServedModel* model, const RequestValidator* validator,
+            const PromptBuilder* prompts, RouterMetrics* metrics)
+      : model_(model), validator_(validator), prompts_(prompts), metrics_(metrics) {}
+
+  absl::Status Tokenize(const v1::TokenizeRequest& request, v1::TokenizeResponse* response) const;
+  absl::Status Detokenize(const v1::DetokenizeRequest& request,
+                          v1::DetokenizeResponse* response) const;
+  // Counts prompts that are too long for the context too.
+  absl::Status CountTokens(const v1::CountTokensRequest& request,
+                           v1::CountTokensResponse* response) const;
+
+ private:
+  const ServedModel* const model_;
+  const RequestValidator* const validator_;
+  const PromptBuilder* const prompts_;
+  RouterMetrics* const metrics_;
+};
+
+}  // namespace facet
+
+#endif  // FACET_ROUTER_TEXT_CALLS_H_

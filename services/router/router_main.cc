@@ -1,0 +1,134 @@
+// The router: tokenizes and validates requests, dispatches them to shard groups, streams the
+// answers.
+
+#include <algorithm>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/flags/flag.h"
+#include "absl/time/time.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "router/group_addresses.h"
+#include "router/router.h"
+#include "router/served_model.h"
+#include "services/router/generation_service.h"
+#include "services/router/models_service.h"
+#include "services/serving/flags.h"
+#include "services/serving/server_shell.h"
+
+ABSL_FLAG(
+    std::string, model, "",
+    "Folder of the checkpoint that the shard groups serve: config.json, generation_config.json "
+    "and tokenizer.json are read; the weights may be absent.");
+ABSL_FLAG(std::string, model_name, "",
+          "What requests call the model. Empty: the name of its folder.");
+ABSL_FLAG(std::string, groups, "",
+          "The leaders of the shard groups, separated by commas: host:port is one group, "
+          "dns:///name:port a group at each address of the name, looked up again and again.");
+ABSL_FLAG(std::string, listen, "127.0.0.1:50051",
+          "host:port of the gRPC server; port 0 takes a free one.");
+ABSL_FLAG(std::string, metrics, "127.0.0.1:0",
+          "host:port of the Prometheus page /metrics; empty: none.");
+ABSL_FLAG(std::string, port_file, "",
+          "A file to write the ports to once they are open; empty: none.");
+ABSL_FLAG(
+    int, max_requests, 256,
+    "Generations in the router at the same time; more are refused with RESOURCE_EXHAUSTED and "
+    "the time to come again.");
+ABSL_FLAG(absl::Duration, wait_for_group, absl::Seconds(2),
+          "How long a request waits while no shard group is ready; 0: not at all.");
+ABSL_FLAG(absl::Duration, group_timeout, absl::Seconds(5),
+          "A shard group whose leader answers no health probe for this long is lost: its requests "
+          "end with UNAVAILABLE.");
+ABSL_FLAG(absl::Duration, probe_interval, absl::Milliseconds(250),
+          "Pause between two health probes of a shard group.");
+ABSL_FLAG(absl::Duration, resolve_interval, absl::Seconds(5),
+          "Pause between two look-ups of the DNS names in --groups.");
+ABSL_FLAG(int, tokenizer_threads, 0,
+          "Threads that validate and tokenize requests; 0: as many as there are cores.");
+ABSL_FLAG(int, max_prompt_bytes, 4 << 20,
+          "Bytes of a prompt given as text; a longer one is refused before it is tokenized.");
+ABSL_FLAG(int, max_message_bytes, 16 << 20,
+          "Bytes of one received message; a larger one is refused with RESOURCE_EXHAUSTED.");
+ABSL_FLAG(int, max_buffered_tokens, 4096,
+          "Tokens that may wait for a caller that reads slowly; beyond, its request is ended.");
+ABSL_FLAG(absl::Duration, grace_period, absl::Seconds(30),
+          "After SIGTERM: how long running requests may take to finish.");
+ABSL_FLAG(absl::Duration, drain_delay, absl::ZeroDuration(),
+          "After SIGTERM: how long new requests are still taken while health says NOT_SERVING, so "
+          "that load balancers see it. Part of the grace period.");
+
+namespace facet {
+namespace {
+
+ServerShellOptions ShellOptions() {
+  ServerShellOptions options;
+  options.listen = absl::GetFlag(FLAGS_listen);
+  options.metrics_listen = absl::GetFlag(FLAGS_metrics);
+  options.port_file = absl::GetFlag(FLAGS_port_file);
+  options.services = {v1::Generation::service_full_name(), v1::Models::service_full_name()};
+  options.grace_period = absl::GetFlag(FLAGS_grace_period);
+  options.drain_delay = absl::GetFlag(FLAGS_drain_delay);
+  options.max_receive_message_bytes = absl::GetFlag(FLAGS_max_message_bytes);
+  return options;
+}
+
+absl::StatusOr<Router::Options> RouterOptions() {
+  Router::Options options;
+  FACET_ASSIGN_OR_RETURN(options.groups, ParseGroupAddresses(absl::GetFlag(FLAGS_groups)));
+  options.connection.probe_interval = absl::GetFlag(FLAGS_probe_interval);
+  options.connection.probe_timeout = absl::GetFlag(FLAGS_group_timeout);
+  options.resolve_interval = absl::GetFlag(FLAGS_resolve_interval);
+  options.wait_for_group = absl::GetFlag(FLAGS_wait_for_group);
+  options.max_requests = absl::GetFlag(FLAGS_max_requests);
+  const int threads = absl::GetFlag(FLAGS_tokenizer_threads);
+  options.tokenizer_threads =
+      threads != 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  options.limits.max_prompt_bytes =
+      static_cast<size_t>(std::max(0, absl::GetFlag(FLAGS_max_prompt_bytes)));
+  options.max_buffered_tokens =
+      static_cast<size_t>(std::max(0, absl::GetFlag(FLAGS_max_buffered_tokens)));
+  FACET_ASSIGN_OR_RETURN(
+      options.model, LoadServedModel(absl::GetFlag(FLAGS_model), absl::GetFlag(FLAGS_model_name)));
+  return options;
+}
+
+// The exit status of the process.
+absl::StatusOr<int> Serve() {
+  if (absl::GetFlag(FLAGS_model).empty()) {
+    return absl::InvalidArgumentError("--model is missing: the folder of a checkpoint");
+  }
+  FACET_ASSIGN_OR_RETURN(const std::unique_ptr<ServerShell> shell,
+                         ServerShell::Create(ShellOptions()));
+  FACET_ASSIGN_OR_RETURN(Router::Options options, RouterOptions());
+  const std::string model_name = options.model->name;
+  FACET_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Router> router,
+      Router::Create(std::move(options), shell->registry(),
+                     [&shell](int ready, int) { shell->SetServing(ready > 0); }));
+  GenerationService generation(router.get());
+  ModelsService models(router.get());
+  FACET_RETURN_IF_ERROR(shell->Start({&generation, &models}));
+  router->ReportGroups();  // one may have become ready before there was a server to say so
+  FACET_LOG(Info) << "router for " << model_name << " on port " << shell->grpc_port()
+                  << ", metrics on port " << shell->metrics_port();
+  return shell->Wait();
+}
+
+}  // namespace
+}  // namespace facet
+
+int main(int argc, char** argv) {
+  facet::ParseFlags(argc, argv,
+                    "Serves facet.v1.Generation and facet.v1.Models for one model, computed by one "
+                    "or more shard groups.");
+  FACET_LOG(Info) << facet::EffectiveFlags();
+  const absl::StatusOr<int> exit_status = facet::Serve();
+  if (!exit_status.ok()) {
+    FACET_LOG(Error) << exit_status.status();
+    return 1;
+  }
+  return *exit_status;
+}
