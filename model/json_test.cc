@@ -137,6 +137,11 @@ INSTANTIATE_TEST_SUITE_P(
     }),
     [](const auto& info) { return info.param.name; });
 
+TEST_F(JsonObjectTest, DoesNotTakeAHugeIntegerForANegativeOne) {
+  EXPECT_EQ(Read(R"({"i": 18446744073709551615})").Int("i", -5, 5), -5);
+  EXPECT_THAT(error_, StatusIs(kInvalid, HasSubstr("i: 18446744073709551615 where")));
+}
+
 TEST_F(JsonObjectTest, KeepsTheFirstErrorOnly) {
   const JsonObject in = Read(R"({"a": "x", "b": "y"})");
   in.Bool("a", false);
