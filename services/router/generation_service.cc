@@ -22,6 +22,7 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
     reactor->self_ = reactor;
     const std::weak_ptr<GenerateReactor> weak = reactor;
     RequestContext request_context = TakeRequestContext(*context);
+    reactor->arrival_ = request_context.arrival;
     reactor->deadline_ = request_context.deadline;
     std::shared_ptr<GenerationCall> call =
         router->Generate(request, std::move(request_context), [weak] {
@@ -77,13 +78,22 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
     return call_;
   }
 
+  // A caller whose deadline passes cancels by itself, a little before this side's deadline: gRPC
+  // counts that from the arrival, and rounds it up by 1 % or less.
+  bool DeadlineHasPassed() const {
+    if (deadline_ == absl::InfiniteFuture()) return false;
+    const absl::Duration slack = absl::Milliseconds(10) + (deadline_ - arrival_) / 50;
+    return absl::Now() + slack >= deadline_;
+  }
+
   void CancelCall() {
-    const bool expired = absl::Now() >= deadline_;
+    const bool expired = DeadlineHasPassed();
     Call()->Cancel(expired ? absl::DeadlineExceededError("the deadline passed")
                            : absl::CancelledError("the caller cancelled"));
   }
 
   grpc::CallbackServerContext* const context_;
+  absl::Time arrival_;
   absl::Time deadline_;
   std::shared_ptr<GenerateReactor> self_;
 

@@ -91,19 +91,38 @@ class RouterServicesTest : public ::testing::Test {
     return request;
   }
 
-  Answer Generate(grpc::ClientContext* context, const v1::GenerateRequest& request) {
+  // A call that has been sent and not been read.
+  struct Call {
+    std::unique_ptr<grpc::ClientContext> context;
+    std::unique_ptr<grpc::ClientReader<v1::GenerateResponse>> reader;
+  };
+  std::vector<Call> Begin(int count, int max_tokens) {
+    std::vector<Call> calls;
+    for (int i = 0; i < count; ++i) {
+      auto context = std::make_unique<grpc::ClientContext>();
+      context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(40));
+      auto reader = stub_->Generate(context.get(), IdRequest({i % 90}, max_tokens));
+      calls.push_back({std::move(context), std::move(reader)});
+    }
+    return calls;
+  }
+
+  static Answer ReadAll(grpc::ClientReader<v1::GenerateResponse>& reader) {
     Answer answer;
-    const auto reader = stub_->Generate(context, request);
     v1::GenerateResponse message;
-    while (reader->Read(&message)) {
+    while (reader.Read(&message)) {
       if (message.has_start()) answer.start = message.start();
       if (message.has_end()) answer.end = message.end();
       answer.tokens.insert(answer.tokens.end(), message.delta().token_ids().begin(),
                            message.delta().token_ids().end());
       answer.text += message.delta().text();
     }
-    answer.status = reader->Finish();
+    answer.status = reader.Finish();
     return answer;
+  }
+
+  Answer Generate(grpc::ClientContext* context, const v1::GenerateRequest& request) {
+    return ReadAll(*stub_->Generate(context, request));
   }
 
   Answer Generate(const v1::GenerateRequest& request) {
@@ -219,7 +238,7 @@ TEST_F(RouterServicesTest, ADeadlineEndsTheRequestInTheGroup) {
   const auto submits = engine.WaitForSubmits(1);
   ASSERT_EQ(submits.size(), 1u);
   EXPECT_GT(submits[0].timeout_ms(), 0);
-  EXPECT_LE(submits[0].timeout_ms(), 300);
+  EXPECT_LE(submits[0].timeout_ms(), 310);  // gRPC rounds it up on the wire
   EXPECT_EQ(engine.WaitForCancels(1).size(), 1u);
   ASSERT_TRUE(WaitForLog(1));
   EXPECT_EQ(Logged()[0].status.code(), absl::StatusCode::kDeadlineExceeded);
@@ -258,12 +277,7 @@ TEST_F(RouterServicesTest, AHundredStreamsAtTheSameTimeKeepApart) {
   FakeShardEngine a(*model_, count), b(*model_, count);
   Serve({a.address(), b.address()});
   constexpr int kStreams = 100;
-  std::vector<Answer> answers(kStreams);
-  std::vector<std::thread> callers;
-  for (int i = 0; i < kStreams; ++i) {
-    callers.emplace_back(
-        [&, i] { answers[static_cast<size_t>(i)] = Generate(IdRequest({i % 90}, 8)); });
-  }
+  const std::vector<Call> calls = Begin(kStreams, /*max_tokens=*/8);
   EXPECT_TRUE(WaitFor([&] { return waiting == kStreams; }));
   const auto answer_all = [](FakeShardEngine& engine) {
     const auto requests = engine.WaitForSubmits(0);
@@ -280,9 +294,8 @@ TEST_F(RouterServicesTest, AHundredStreamsAtTheSameTimeKeepApart) {
   };
   answer_all(a);
   answer_all(b);
-  for (std::thread& caller : callers) caller.join();
   for (int i = 0; i < kStreams; ++i) {
-    const Answer& answer = answers[static_cast<size_t>(i)];
+    const Answer answer = ReadAll(*calls[static_cast<size_t>(i)].reader);
     EXPECT_TRUE(answer.status.ok()) << answer.status.error_message();
     EXPECT_EQ(answer.tokens, testing::CountUpTokens({i % 90}, 8)) << i;
   }
@@ -296,11 +309,7 @@ TEST_F(RouterServicesTest, AGroupLostUnderLoadFailsOnlyWhatHadTokens) {
   FakeShardEngine healthy(*model_, testing::CountUp());
   Serve({dying->address(), healthy.address()});
   constexpr int kStreams = 40;
-  std::vector<Answer> answers(kStreams);
-  std::vector<std::thread> callers;
-  for (int i = 0; i < kStreams; ++i) {
-    callers.emplace_back([&, i] { answers[static_cast<size_t>(i)] = Generate(IdRequest({i}, 6)); });
-  }
+  const std::vector<Call> calls = Begin(kStreams, /*max_tokens=*/6);
   // Half of its requests have a token when it dies. (How many it got depends on timing.)
   ASSERT_FALSE(dying->WaitForSubmits(1).empty());
   ASSERT_TRUE(WaitFor([&] {
@@ -322,9 +331,8 @@ TEST_F(RouterServicesTest, AGroupLostUnderLoadFailsOnlyWhatHadTokens) {
     return first_tokens >= static_cast<double>(with_token.size() + kStreams - requests.size());
   }));
   dying.reset();
-  for (std::thread& caller : callers) caller.join();
   for (int i = 0; i < kStreams; ++i) {
-    const Answer& answer = answers[static_cast<size_t>(i)];
+    const Answer answer = ReadAll(*calls[static_cast<size_t>(i)].reader);
     if (with_token.count(i) > 0) {
       EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::UNAVAILABLE);
       EXPECT_THAT(answer.tokens, ElementsAre(99));
