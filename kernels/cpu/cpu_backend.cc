@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/cpu/host_memory.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/thread_pool.h"
 
@@ -22,14 +23,25 @@ constexpr int kMaxThreads = 1024;
 constexpr size_t kAlignment = 64;
 constexpr size_t kPage = 4096;
 constexpr size_t kHugePage = size_t{2} << 20;
+// The system grants more memory than it has and kills whoever uses it, so large requests are
+// compared with what there is.
+constexpr size_t kCheckedBytes = size_t{64} << 20;
 
 size_t RoundUp(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
 
 // Memory of kHugePage or more comes straight from the system, aligned so that huge pages can back
-// it: reading weights through 4 KiB pages costs up to a fifth of the bandwidth.
+// it: reading weights through 4 KiB pages costs bandwidth.
 bool IsMapped(size_t bytes) { return bytes >= kHugePage; }
 
+void* AllocateSmall(size_t bytes) {
+  const size_t length = RoundUp(bytes, kAlignment);
+  void* data = std::aligned_alloc(kAlignment, length);
+  if (data != nullptr) std::memset(data, 0, length);
+  return data;
+}
+
 void* Map(size_t bytes) {
+  if (bytes > SIZE_MAX - 2 * kHugePage) return nullptr;
   const size_t length = RoundUp(bytes, kPage);
   void* raw =
       mmap(nullptr, length + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -75,16 +87,14 @@ absl::StatusOr<std::unique_ptr<CpuBackend>> CpuBackend::Create(const CpuOptions&
 
 absl::StatusOr<Buffer> CpuBackend::Allocate(size_t bytes) {
   if (bytes == 0) return Buffer();
-  void* data = nullptr;
-  if (bytes < SIZE_MAX - 2 * kHugePage) {
-    if (IsMapped(bytes)) {
-      data = Map(bytes);
-    } else {
-      const size_t length = RoundUp(bytes, kAlignment);
-      data = std::aligned_alloc(kAlignment, length);
-      if (data != nullptr) std::memset(data, 0, length);
+  if (bytes >= kCheckedBytes) {
+    const std::optional<int64_t> available = AvailableHostMemory();
+    if (available.has_value() && bytes > static_cast<uint64_t>(*available)) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("no memory for ", bytes, " bytes: ", *available, " bytes are available"));
     }
   }
+  void* data = IsMapped(bytes) ? Map(bytes) : AllocateSmall(bytes);
   if (data == nullptr) {
     return absl::ResourceExhaustedError(absl::StrCat("no memory for ", bytes, " bytes"));
   }

@@ -85,7 +85,9 @@ Plan MakePlan(const MatMulJob& job, const MatMulKernels& kernels, int threads) {
   plan.tiles = CeilDiv(job.tokens, kernels.max_tile_tokens);
   plan.tile_tokens = CeilDiv(job.tokens, plan.tiles);
   plan.tiles = CeilDiv(job.tokens, plan.tile_tokens);
-  plan.packed = job.tokens > 1 || plan.token_bytes != in * static_cast<int64_t>(sizeof(float));
+  const bool as_it_is =
+      plan.format == PanelFormat::kF32 || (plan.format == PanelFormat::kBf16 && in % 2 == 0);
+  plan.packed = job.tokens > 1 || !as_it_is;
   CutIntoTasks(plan, threads);
   return plan;
 }

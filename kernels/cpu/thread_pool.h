@@ -19,10 +19,11 @@ int AvailableCores();
 //
 // Tasks are dealt one by one from a shared counter, never as a fixed share, so that a thread which
 // loses its core to another process delays only the task it is in: make tasks small (20 to 200 us).
-// Between loops a worker looks out for the next one for kSpin at most and then sleeps; it does not
-// spin at all when there are more threads than cores.
+// Between loops a worker looks out for the next one for some 20 us and then sleeps; it does not
+// look out at all when there are more threads than cores.
 //
-// Thread-compatible: one loop at a time. A loop started from inside a task runs inline.
+// Thread-compatible: one loop at a time. A loop that is started from inside a task, of this pool or
+// another, runs on the thread it is started from.
 class ThreadPool {
  public:
   // `threads` >= 1 counts the caller; threads == 1 creates none.
@@ -35,35 +36,35 @@ class ThreadPool {
 
   // Calls task(0) .. task(tasks - 1), each once, in any order and on any thread; returns when all
   // are done. What the tasks wrote is visible to the caller.
-  void ParallelFor(int64_t tasks, absl::FunctionRef<void(int64_t)> task);
-
-  // The same, on the calling thread alone unless `parallel`: for loops too short to share.
-  void ParallelForIf(bool parallel, int64_t tasks, absl::FunctionRef<void(int64_t)> task) {
-    if (parallel) return ParallelFor(tasks, task);
-    for (int64_t i = 0; i < tasks; ++i) task(i);
+  void ParallelFor(int64_t tasks, absl::FunctionRef<void(int64_t)> task) {
+    ParallelForIf(true, tasks, task);
   }
 
-  // Which thread of its pool the caller is, in [0, threads()): for scratch memory. 0 outside.
+  // The same, on the calling thread alone unless `parallel`: for loops too short to share.
+  void ParallelForIf(bool parallel, int64_t tasks, absl::FunctionRef<void(int64_t)> task);
+
+  // Within a task: which of its pool's threads runs it, in [0, threads()); for scratch memory.
   static int CurrentThread();
 
  private:
   void Work(int thread);
-  void RunTasks();
+  void RunTasks(int thread);
+  void RunInline(int64_t tasks, absl::FunctionRef<void(int64_t)> task);
   void WaitForLoop(uint32_t seen) const;
-  void WaitForWorkers();
+  void WaitForWorkers() const;
 
-  // The loop at hand. Written while the gate is closed and empty, read only by threads inside it.
+  // The loop at hand. Written while the gate is closed and no worker inside, read only by workers
+  // that found it open.
   const absl::FunctionRef<void(int64_t)>* task_ = nullptr;
   int64_t tasks_ = 0;
   std::atomic<int64_t> next_{0};
 
-  // kOpen while a loop runs, plus the number of workers that are looking at it.
+  // kOpen while a loop deals tasks, plus the number of workers that passed.
   alignas(64) std::atomic<uint32_t> gate_{0};
   // Counts loops; sleeping workers wait for it to change.
   alignas(64) std::atomic<uint32_t> loop_{0};
-  std::atomic<int> sleepers_{0};
   std::atomic<bool> stop_{false};
-  bool spin_ = false;
+  bool look_out_ = false;
   std::vector<std::thread> workers_;
 };
 

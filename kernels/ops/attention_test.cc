@@ -1,0 +1,319 @@
+#include "kernels/ops/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/dtype.h"
+#include "gtest/gtest.h"
+#include "kernels/testing/backends.h"
+#include "kernels/testing/matrix.h"
+
+namespace facet::ops {
+namespace {
+
+using testing::kFloatEpsilon;
+using testing::Matrix;
+
+struct AttentionCase {
+  std::string name;
+  int query_heads;
+  int kv_heads;
+  int head_dim;
+  int window;
+  int page_tokens;
+  int length;  // of the sequence
+  int first;   // first position asked for; all from there on are
+};
+
+// A cache whose every bit is set, so NaN wherever nothing was stored, with pages in any order.
+class Cache {
+ public:
+  Cache(DType dtype, const AttentionCase& c, int spare_pages = 2) {
+    const int slots = (c.length + c.page_tokens - 1) / c.page_tokens;
+    const int pages = slots + spare_pages;
+    const size_t bytes =
+        static_cast<size_t>(pages) * c.kv_heads * c.page_tokens * c.head_dim * SizeOf(dtype);
+    k_.assign(bytes, 0xff);
+    v_.assign(bytes, 0xff);
+    pages_ = {k_.data(), v_.data(), dtype, pages, c.kv_heads, c.page_tokens, c.head_dim};
+    ids_.resize(static_cast<size_t>(pages));
+    std::iota(ids_.begin(), ids_.end(), 0);
+  }
+  void Shuffle(uint32_t seed) { std::shuffle(ids_.begin(), ids_.end(), std::mt19937(seed)); }
+
+  const KvPages& pages() const { return pages_; }
+  std::vector<int32_t>& ids() { return ids_; }
+  AttentionSequence Rows(int64_t first_row, int64_t rows, int64_t position) const {
+    return {first_row, rows, position, ids_};
+  }
+
+ private:
+  std::vector<uint8_t> k_, v_;
+  KvPages pages_;
+  std::vector<int32_t> ids_;
+};
+
+// The inputs of a whole sequence.
+struct Inputs {
+  explicit Inputs(const AttentionCase& c)
+      // Scores of deviation 3: some keys count much more than others, as in a model.
+      : q(Matrix::Random(c.length, c.query_heads * c.head_dim, 1,
+                         3 / std::sqrt(static_cast<float>(c.head_dim)))),
+        k(Matrix::Random(c.length, c.kv_heads * c.head_dim, 2)),
+        v(Matrix::Random(c.length, c.kv_heads * c.head_dim, 3)) {}
+  Matrix q, k, v;
+};
+
+float Stored(float x, DType dtype) {
+  return dtype == DType::kBF16 ? Bf16ToFloat(FloatToBf16(x)) : x;
+}
+
+// One head of one row by the formula, in double; and how far float32 may be from it.
+void ExpectHeadNear(const AttentionCase& c, DType dtype, const Inputs& in, int position, int head,
+                    const float* got) {
+  const int column = head / (c.query_heads / c.kv_heads) * c.head_dim;
+  const int begin = c.window > 0 ? std::max(0, position - c.window + 1) : 0;
+  std::vector<double> p;
+  double largest = -std::numeric_limits<double>::infinity(), score_error = 0;
+  for (int s = begin; s <= position; ++s) {
+    double score = 0, magnitude = 0;
+    for (int d = 0; d < c.head_dim; ++d) {
+      const double product =
+          double{in.q.at(position, head * c.head_dim + d)} * Stored(in.k.at(s, column + d), dtype);
+      score += product;
+      magnitude += std::abs(product);
+    }
+    p.push_back(score);
+    largest = std::max(largest, score);
+    score_error = std::max(score_error, (c.head_dim + 2) * kFloatEpsilon * magnitude);
+  }
+  double sum = 0;
+  for (double& x : p) sum += x = std::exp(x - largest);
+  // A weight is off by the errors of its score, of exp and of the sum of up to 256 weights a tile
+  // and of the tiles; the products' sum adds as many roundings again.
+  const double roundings = 2.0 * (256 + position / 256 + 16) * kFloatEpsilon;
+  for (int d = 0; d < c.head_dim; ++d) {
+    double want = 0, magnitude = 0;
+    for (int s = begin; s <= position; ++s) {
+      const double product = p[s - begin] / sum * Stored(in.v.at(s, column + d), dtype);
+      want += product;
+      magnitude += std::abs(product);
+    }
+    ASSERT_LE(std::abs(got[d] - want), (2 * score_error + roundings) * magnitude + 1e-30)
+        << "position " << position << ", head " << head << ", dim " << d;
+  }
+}
+
+class PagedAttentionTest : public testing::BackendTest {
+ protected:
+  // The rows `first`.. of the sequence, after all of its keys were stored.
+  Matrix AttendTo(const AttentionCase& c, Inputs& in, Cache& cache, int first, int rows) {
+    Matrix out(rows, in.q.cols());
+    const AttentionSequence sequence = cache.Rows(0, rows, first);
+    PagedAttention(*backend_, in.q.view().Rows(first, rows), cache.pages(), {&sequence, 1},
+                   c.window, out.view());
+    return out;
+  }
+  void StoreAll(Inputs& in, Cache& cache) {
+    const AttentionSequence all = cache.Rows(0, in.k.rows(), 0);
+    StoreKv(*backend_, in.k.view(), in.v.view(), {&all, 1}, cache.pages());
+  }
+};
+
+const AttentionCase kCases[] = {
+    {"one_key", 2, 1, 16, 0, 16, 1, 0},
+    {"tiny_odd_head", 3, 1, 7, 0, 5, 20, 0},
+    {"head_of_16", 4, 2, 16, 0, 16, 40, 0},
+    {"head_of_20", 4, 4, 20, 9, 16, 40, 0},
+    {"head_of_24_window_1", 2, 2, 24, 1, 8, 30, 0},
+    {"head_of_64_eight_per_kv_head", 8, 1, 64, 0, 16, 70, 0},
+    {"head_of_88", 2, 1, 88, 0, 16, 33, 20},
+    {"window_255", 2, 1, 32, 255, 16, 600, 520},
+    {"window_256", 2, 1, 32, 256, 16, 600, 500},
+    {"window_257", 2, 1, 32, 257, 16, 600, 505},
+    {"tile_edges", 2, 2, 32, 0, 1, 520, 500},
+    {"e2b_sliding", 8, 1, 256, 512, 16, 700, 690},
+    {"e2b_global", 8, 1, 512, 0, 32, 530, 523},
+    {"many_heads_per_kv_head", 20, 1, 32, 0, 256, 300, 290},
+    {"wide_head", 1, 1, 600, 0, 16, 40, 30},
+};
+
+TEST_P(PagedAttentionTest, AgreesWithSoftmaxInDouble) {
+  for (const AttentionCase& c : kCases) {
+    for (DType dtype : {DType::kF32, DType::kBF16}) {
+      SCOPED_TRACE(c.name + " " + Name(dtype));
+      Inputs in(c);
+      Cache cache(dtype, c);
+      cache.Shuffle(4);
+      StoreAll(in, cache);
+      const Matrix out = AttendTo(c, in, cache, c.first, c.length - c.first);
+      ASSERT_TRUE(out.PaddingIsUntouched());
+      for (int position = c.first; position < c.length; position += 1 + (c.length - c.first) / 12) {
+        for (int head = 0; head < c.query_heads; ++head) {
+          ASSERT_NO_FATAL_FAILURE(ExpectHeadNear(c, dtype, in, position, head,
+                                                 out.row(position - c.first) + head * c.head_dim));
+        }
+      }
+    }
+  }
+}
+
+const AttentionCase kChunked = {"chunked", 4, 2, 32, 0, 16, 600, 0};
+const AttentionCase kChunkedWindow = {"chunked_window", 6, 1, 40, 100, 16, 600, 0};
+
+// Prefill in chunks, each storing its keys before it attends, with pages in another order and
+// another sequence in the batch: every row must have the same bits as when it is asked for alone.
+TEST_P(PagedAttentionTest, GivesARowTheSameResultInEveryChunkAndBatch) {
+  if (IsReference() && GetParam().threads > 1) GTEST_SKIP() << "slow, and the same code";
+  for (const AttentionCase& c : {kChunked, kChunkedWindow}) {
+    for (DType dtype : {DType::kF32, DType::kBF16}) {
+      Inputs in(c);
+      Cache clean(dtype, c);
+      StoreAll(in, clean);
+      Matrix alone(c.length, in.q.cols());
+      for (int t = 0; t < c.length; ++t) {
+        const AttentionSequence row = clean.Rows(t, 1, t);
+        PagedAttention(*backend_, in.q.view(), clean.pages(), {&row, 1}, c.window, alone.view());
+      }
+      for (int chunk : {1, 3, 16, 250, 600}) {
+        SCOPED_TRACE(c.name + " " + Name(dtype) + " chunk " + std::to_string(chunk));
+        Cache cold(dtype, c);  // NaN beyond what has been stored so far
+        cold.Shuffle(static_cast<uint32_t>(chunk));
+        Matrix out(c.length, in.q.cols());
+        for (int t = 0; t < c.length; t += chunk) {
+          const int rows = std::min(chunk, c.length - t);
+          const AttentionSequence own = cold.Rows(t, rows, t);
+          StoreKv(*backend_, in.k.view(), in.v.view(), {&own, 1}, cold.pages());
+          PagedAttention(*backend_, in.q.view(), cold.pages(), {&own, 1}, c.window, out.view());
+        }
+        ASSERT_NO_FATAL_FAILURE(ExpectEqual(out, alone));
+      }
+      // All rows twice over in one call, as many sequences of different lengths.
+      std::vector<AttentionSequence> batch;
+      for (int t = 0; t < c.length; t += 37) {
+        batch.push_back(clean.Rows(t, std::min(37, c.length - t), t));
+      }
+      std::reverse(batch.begin(), batch.end());
+      Matrix out(c.length, in.q.cols());
+      PagedAttention(*backend_, in.q.view(), clean.pages(), batch, c.window, out.view());
+      ASSERT_NO_FATAL_FAILURE(ExpectEqual(out, alone));
+    }
+  }
+}
+
+TEST_P(PagedAttentionTest, NeverLooksAtPagesBehindTheWindow) {
+  const AttentionCase c = {"given_back", 2, 1, 32, 20, 16, 400, 0};
+  Inputs in(c);
+  Cache cache(DType::kBF16, c);
+  StoreAll(in, cache);
+  const Matrix want = AttendTo(c, in, cache, 390, 10);
+  // Row 390 sees the keys from 371 on, in slot 23.
+  std::fill(cache.ids().begin(), cache.ids().begin() + 23, -1);
+  ExpectEqual(AttendTo(c, in, cache, 390, 10), want);
+}
+
+TEST_P(PagedAttentionTest, KeepsLargeScoresFinite) {
+  const AttentionCase c = {"large", 1, 1, 16, 0, 16, 300, 0};
+  Inputs in(c);
+  for (int t = 0; t < c.length; ++t) {
+    for (int d = 0; d < c.head_dim; ++d) {
+      in.q.at(t, d) *= 300;  // scores of some thousand: exp of one alone overflows
+    }
+  }
+  Cache cache(DType::kF32, c);
+  StoreAll(in, cache);
+  const Matrix out = AttendTo(c, in, cache, 0, c.length);
+  for (int t = 0; t < c.length; ++t) {
+    for (int d = 0; d < c.head_dim; ++d) EXPECT_LE(std::abs(out.at(t, d)), 6.0f) << t;
+  }
+}
+
+TEST_P(PagedAttentionTest, DoesNothingForNoRows) {
+  const AttentionCase c = {"empty", 2, 1, 16, 0, 16, 20, 0};
+  Inputs in(c);
+  Cache cache(DType::kF32, c);
+  Matrix out(20, in.q.cols());
+  PagedAttention(*backend_, in.q.view(), cache.pages(), {}, 0, out.view());
+  const AttentionSequence none = cache.Rows(3, 0, 5);
+  PagedAttention(*backend_, in.q.view(), cache.pages(), {&none, 1}, 0, out.view());
+  EXPECT_TRUE(std::isnan(out.at(3, 0)));
+}
+
+TEST_P(PagedAttentionTest, StoresEachRowWhereItsPositionLies) {
+  const AttentionCase c = {"store", 2, 2, 20, 0, 8, 50, 0};
+  for (DType dtype : {DType::kF32, DType::kBF16}) {
+    Inputs in(c);
+    Cache cache(dtype, c);
+    cache.Shuffle(9);
+    // Rows 10..39 of the tensors are the positions 7..36.
+    const AttentionSequence some = cache.Rows(10, 30, 7);
+    StoreKv(*backend_, in.k.view(), in.v.view(), {&some, 1}, cache.pages());
+    const auto at = [&](const void* data, int position, int head, int dim) {
+      const int page = cache.ids()[position / 8];
+      const int64_t i = ((page * 2 + head) * 8 + position % 8) * int64_t{20} + dim;
+      return dtype == DType::kF32 ? static_cast<const float*>(data)[i]
+                                  : Bf16ToFloat(static_cast<const uint16_t*>(data)[i]);
+    };
+    for (int position = 0; position < 48; ++position) {
+      for (int head = 0; head < 2; ++head) {
+        for (int dim = 0; dim < 20; ++dim) {
+          const float k = at(cache.pages().k, position, head, dim);
+          const float v = at(cache.pages().v, position, head, dim);
+          if (position < 7 || position >= 37) {
+            ASSERT_TRUE(std::isnan(k) && std::isnan(v)) << position;
+          } else {
+            ASSERT_EQ(k, Stored(in.k.at(position + 3, head * 20 + dim), dtype)) << position;
+            ASSERT_EQ(v, Stored(in.v.at(position + 3, head * 20 + dim), dtype)) << position;
+          }
+        }
+      }
+    }
+  }
+}
+
+FACET_INSTANTIATE_FOR_ALL_BACKENDS(PagedAttentionTest);
+
+TEST(PagedAttentionLevelsTest, ThreadsAndAvx512DoNotChangeABit) {
+  const AttentionCase c = {"levels", 8, 2, 64, 0, 16, 900, 0};
+  Inputs in(c);
+  Cache cache(DType::kBF16, c);
+  std::vector<Matrix> results;
+  for (CpuLevel level : SupportedCpuLevels()) {
+    if (level == CpuLevel::kReference) continue;
+    for (int threads : {1, 4}) {
+      auto backend = testing::MakeBackend(level, threads);
+      const AttentionSequence all = cache.Rows(0, c.length, 0);
+      StoreKv(*backend, in.k.view(), in.v.view(), {&all, 1}, cache.pages());
+      Matrix out(c.length, in.q.cols());
+      PagedAttention(*backend, in.q.view(), cache.pages(), {&all, 1}, 0, out.view());
+      results.push_back(out);
+    }
+  }
+  for (size_t i = 1; i < results.size(); ++i) ExpectEqual(results[0], results[i]);
+}
+
+TEST(PagedAttentionDeathTest, EndsTheProcessOnAPageThatIsNotThere) {
+  const AttentionCase c = {"missing", 1, 1, 16, 0, 16, 20, 0};
+  auto backend = testing::MakeBackend(CpuLevel::kReference, 1);
+  Inputs in(c);
+  Cache cache(DType::kF32, c);
+  Matrix out(1, 16);
+  AttentionSequence row = cache.Rows(0, 1, 19);
+  cache.ids()[1] = -1;
+  EXPECT_DEATH(
+      PagedAttention(*backend, in.q.view().Rows(0, 1), cache.pages(), {&row, 1}, 0, out.view()),
+      "position 16 has page -1");
+  row.start_position = 100;
+  EXPECT_DEATH(
+      PagedAttention(*backend, in.q.view().Rows(0, 1), cache.pages(), {&row, 1}, 0, out.view()),
+      "positions 100.1 in pages for 64");
+}
+
+}  // namespace
+}  // namespace facet::ops
