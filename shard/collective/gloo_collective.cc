@@ -76,7 +76,9 @@ class GlooRank final : public CollectiveBase {
 
   absl::Status Exchange(const Call& call, const Plan& plan);
   absl::Status SendChunk(const Call& call, const Plan& plan, size_t chunk);
-  absl::Status ReceiveChunk(const Call& call, const Plan& plan, size_t chunk);
+  // incoming: by rank; ours is left alone.
+  absl::Status ReceiveChunk(const Call& call, const Plan& plan, size_t chunk,
+                            absl::Span<absl::Span<const uint8_t>> incoming);
   // Receives from `peer` and checks that it is the message that belongs here.
   absl::StatusOr<absl::Span<const uint8_t>> ReceiveFrom(const Call& call, int peer, size_t chunk,
                                                         size_t bytes);
@@ -216,11 +218,18 @@ absl::Status GlooRank::Exchange(const Call& call, const Plan& plan) {
   FACET_RETURN_IF_ERROR(mesh_->CheckConnections());
   ++sequence_;
   const size_t chunks = std::max<size_t>(1, (plan.largest_bytes + chunk_bytes_ - 1) / chunk_bytes_);
+  // A chunk goes out when the one before it has come from everyone, and before it is used: the next
+  // one travels while we sum. Who has sent chunk c has released chunk c - 2, so with a window of
+  // three no rank ever waits to send. Therefore a rank that is stuck is waited for by all others
+  // directly, and they name it, not each other.
+  static_assert(GlooMesh::kWindow >= 3);
   FACET_RETURN_IF_ERROR(SendChunk(call, plan, 0));
   for (size_t c = 0; c < chunks; ++c) {
-    // One chunk ahead, so that the wire does not idle while we sum.
+    std::vector<absl::Span<const uint8_t>> incoming(static_cast<size_t>(world_size()));
+    FACET_RETURN_IF_ERROR(ReceiveChunk(call, plan, c, absl::MakeSpan(incoming)));
     if (c + 1 < chunks) FACET_RETURN_IF_ERROR(SendChunk(call, plan, c + 1));
-    FACET_RETURN_IF_ERROR(ReceiveChunk(call, plan, c));
+    plan.take(c * chunk_bytes_, incoming);
+    for (const int p : peers_) mesh_->Release(p);
   }
   return absl::OkStatus();
 }
@@ -235,16 +244,14 @@ absl::Status GlooRank::SendChunk(const Call& call, const Plan& plan, size_t chun
   return absl::OkStatus();
 }
 
-absl::Status GlooRank::ReceiveChunk(const Call& call, const Plan& plan, size_t chunk) {
+absl::Status GlooRank::ReceiveChunk(const Call& call, const Plan& plan, size_t chunk,
+                                    absl::Span<absl::Span<const uint8_t>> incoming) {
   const size_t offset = chunk * chunk_bytes_;
-  std::vector<absl::Span<const uint8_t>> chunks(static_cast<size_t>(world_size()));
   for (const int p : peers_) {
     const size_t all = plan.incoming_bytes(p);
     const size_t expected = std::min(chunk_bytes_, all - std::min(all, offset));
-    FACET_ASSIGN_OR_RETURN(chunks[static_cast<size_t>(p)], ReceiveFrom(call, p, chunk, expected));
+    FACET_ASSIGN_OR_RETURN(incoming[static_cast<size_t>(p)], ReceiveFrom(call, p, chunk, expected));
   }
-  plan.take(offset, chunks);
-  for (const int p : peers_) mesh_->Release(p);
   return absl::OkStatus();
 }
 

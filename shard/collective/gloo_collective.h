@@ -7,7 +7,7 @@
 // Each rank listens on ports that the system picks, one a peer, until that peer has connected; all
 // ports have to be open between the ranks. There is neither encryption nor authentication, and a
 // stranger who connects in a peer's place can end the process: use a network that only the cluster
-// is on. Afterwards the group is one TCP connection and 4 * (chunk_bytes + 64) bytes for each peer,
+// is on. Afterwards the group is one TCP connection and 6 * (chunk_bytes + 64) bytes for each peer,
 // and two threads (Gloo's, and one that watches waits).
 //
 // Sets SIGPIPE to be ignored, if the process has not chosen otherwise: Gloo writes to sockets that
@@ -34,7 +34,7 @@ struct GlooCollectiveOptions {
   std::string key_prefix;
   // The largest message; more is sent in pieces. The same on all ranks, a multiple of 64 in
   // [4 KiB, 64 MiB].
-  size_t chunk_bytes = size_t{256} << 10;
+  size_t chunk_bytes = size_t{512} << 10;
   // Limit of each operation; of finding the others, and again of connecting with them.
   absl::Duration timeout = absl::Seconds(30);
   absl::Duration connect_timeout = absl::Seconds(60);

@@ -30,7 +30,7 @@ GroupFactory Loopback(size_t chunk_bytes) {
 }
 
 INSTANTIATE_COLLECTIVE_CONTRACT(Gloo, (Transports{
-                                          {"loopback", Loopback(size_t{1} << 20)},
+                                          {"loopback", Loopback(size_t{512} << 10)},
                                       }));
 
 // A group takes long to set up and to take down, so what depends on the size of chunks is tried

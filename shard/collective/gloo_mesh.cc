@@ -11,9 +11,11 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
+#include <deque>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -76,40 +78,31 @@ class Buffer {
   const std::unique_ptr<TransportBuffer> handle_;  // goes before the memory
 };
 
-// Clears the flag that abortWaitRecv() may have left for the next wait.
-void ClearAbortFlag(TransportBuffer& buffer, bool receive) {
-  try {
-    if (receive) {
-      buffer.abortWaitRecv();
-      buffer.waitRecv(kNever);
-    } else {
-      buffer.abortWaitSend();
-      buffer.waitSend(kNever);
-    }
-  } catch (const std::exception&) {  // the connection has gone: no wait will follow
-  }
-}
-
 struct Peer {
   Peer(::gloo::transport::Context& context, int peer_rank, size_t message_bytes)
       : rank(peer_rank),
-        send{{context, message_bytes}, {context, message_bytes}},
-        receive{{context, message_bytes}, {context, message_bytes}},
         notice_out(context, sizeof(WireNotice)),
         notice_in(context, sizeof(WireNotice)),
         silent(context, 1) {
-    for (Buffer& buffer : receive) buffer.PostReceive(rank, kDataSlot);
+    for (int i = 0; i < GlooMesh::kWindow; ++i) {
+      send.emplace_back(context, message_bytes);
+      receive.emplace_back(context, message_bytes);
+      receive.back().PostReceive(rank, kDataSlot);
+    }
     notice_in.PostReceive(rank, kNoticeSlot);
     silent.PostReceive(rank, kSilentSlot);
   }
 
+  size_t next_send() const { return sent % GlooMesh::kWindow; }
+  size_t next_receive() const { return received % GlooMesh::kWindow; }
+
   const int rank;
-  Buffer send[2];
-  bool send_pending[2] = {false, false};
+  // Rings. A deque, since the buffers cannot be moved.
+  std::deque<Buffer> send, receive;
+  std::array<bool, GlooMesh::kWindow> send_pending = {};
   uint64_t sent = 0;
-  Buffer receive[2];
   uint64_t received = 0;
-  bool holds_message = false;  // receive[received % 2] has come
+  bool holds_message = false;  // receive[next_receive()] has come
   Buffer notice_out;
   Buffer notice_in;
   Buffer silent;  // nobody ever sends to it: its wait ends with the connection
@@ -348,11 +341,11 @@ absl::Status GlooMesh::CheckConnections() {
 absl::Status GlooMesh::Send(const Call& call, int to, const Header& header,
                             absl::Span<const uint8_t> payload) {
   Peer& peer = impl_->peer(to);
-  const size_t parity = peer.sent % 2;
-  Buffer& buffer = peer.send[parity];
-  if (peer.send_pending[parity]) {
+  const size_t turn = peer.next_send();
+  Buffer& buffer = peer.send[turn];
+  if (peer.send_pending[turn]) {
     FACET_RETURN_IF_ERROR(impl_->Await(call, peer, buffer, /*receive=*/false));
-    peer.send_pending[parity] = false;
+    peer.send_pending[turn] = false;
   }
   const WireHeader wire{kMagic, header};
   std::memcpy(buffer.data(), &wire, sizeof(wire));
@@ -364,14 +357,14 @@ absl::Status GlooMesh::Send(const Call& call, int to, const Header& header,
   } catch (const std::exception& e) {
     return impl_->WhyGone(peer, e.what());
   }
-  peer.send_pending[parity] = true;
+  peer.send_pending[turn] = true;
   ++peer.sent;
   return absl::OkStatus();
 }
 
 absl::StatusOr<GlooMesh::Message> GlooMesh::Receive(const Call& call, int from) {
   Peer& peer = impl_->peer(from);
-  Buffer& buffer = peer.receive[peer.received % 2];
+  Buffer& buffer = peer.receive[peer.next_receive()];
   if (!peer.holds_message) {
     FACET_RETURN_IF_ERROR(impl_->Await(call, peer, buffer, /*receive=*/true));
     peer.holds_message = true;
@@ -389,7 +382,8 @@ void GlooMesh::Release(int from) {
   Peer& peer = impl_->peer(from);
   if (!peer.holds_message) return;
   peer.holds_message = false;
-  Buffer& buffer = peer.receive[peer.received++ % 2];
+  Buffer& buffer = peer.receive[peer.next_receive()];
+  ++peer.received;
   try {
     buffer.PostReceive(from, kDataSlot);
   } catch (const std::exception&) {
@@ -404,7 +398,7 @@ std::vector<int> GlooMesh::Missing(const std::vector<int>& ranks) {
     if (peer.holds_message) continue;
     try {
       peer.holds_message =
-          impl_->WaitFor(peer.receive[peer.received % 2], /*receive=*/true, Clock::now());
+          impl_->WaitFor(peer.receive[peer.next_receive()], /*receive=*/true, Clock::now());
     } catch (const std::exception&) {
     }
     if (!peer.holds_message) missing.push_back(rank);
@@ -424,21 +418,20 @@ bool GlooMesh::Impl::WaitFor(Buffer& buffer, bool receive, Clock::time_point dea
     waiting_until = deadline;
     woken = false;
   }
-  // Whatever happens, nobody may wake this buffer's next wait.
+  // A wake-up that comes too late leaves a flag at the buffer, which ends its next wait early; so
+  // false is always looked into.
   const auto disarm = [&] {
     std::lock_guard<std::mutex> lock(mutex);
     waiting = nullptr;
-    return woken;
   };
-  bool complete = false;
   try {
-    complete = receive ? handle.waitRecv(kNever) : handle.waitSend(kNever);
+    const bool complete = receive ? handle.waitRecv(kNever) : handle.waitSend(kNever);
+    disarm();
+    return complete;
   } catch (...) {
     disarm();
     throw;
   }
-  if (disarm() && complete) ClearAbortFlag(handle, receive);
-  return complete;
 }
 
 absl::Status GlooMesh::Impl::Await(const Call& call, Peer& from, Buffer& buffer, bool receive) {

@@ -4,9 +4,9 @@
 // Messages between every two ranks of a group over TCP, on Gloo's transport layer.
 //
 // Only the transport is Gloo's. Its collectives are not used: their order of summation depends on
-// the algorithm, and they ask for a receipt before they send. Here each rank keeps two receive
-// buffers per peer posted at all times, so a message leaves at once; a third message waits at the
-// sender until the receiver has released one (that is the flow control).
+// the algorithm, and they ask for a receipt before they send. Here each rank keeps kWindow receive
+// buffers per peer posted at all times, so a message leaves at once; one more waits at the sender
+// until the receiver has released one (that is the flow control).
 //
 // Gloo ends every connection of a group when one of its own waits times out, and does not wake a
 // wait whose message was cut off in the middle. So its timeouts are never used: a thread of the
@@ -31,6 +31,9 @@ namespace facet {
 
 class GlooMesh {
  public:
+  // Messages that a rank may have sent to a peer and that the peer has not released yet.
+  static constexpr int kWindow = 3;
+
   struct Options {
     int rank = 0;
     int world_size = 2;     // at least 2
@@ -73,8 +76,8 @@ class GlooMesh {
 
   // For the beginning of an operation: OK if no connection is known to have gone.
   absl::Status CheckConnections();
-  // Copies the message and hands it over. Waits only while two earlier messages to that peer are
-  // not on their way yet.
+  // Copies the message and hands it over. Waits only where kWindow earlier messages have not been
+  // released yet.
   absl::Status Send(const Call& call, int peer, const Header& header,
                     absl::Span<const uint8_t> payload);
   // The next message of `peer`. One message per peer at a time is held.

@@ -30,7 +30,7 @@ struct ShmCollectiveOptions {
   int world_size = 1;
   // What a rank can hand over in one step; larger messages take several. The same on all ranks, a
   // multiple of 64, at least 4096 and 64 * world_size.
-  size_t slot_bytes = size_t{256} << 10;
+  size_t slot_bytes = size_t{512} << 10;
   // Limit of each operation, and of Create() waiting for the other ranks.
   absl::Duration timeout = absl::Seconds(30);
   absl::Duration connect_timeout = absl::Seconds(60);

@@ -35,7 +35,7 @@ GroupFactory NamedSegment(size_t slot_bytes) {
 
 INSTANTIATE_COLLECTIVE_CONTRACT(Shm, (Transports{
                                          {"in_process", MakeInProcessGroup},
-                                         {"named_segment", NamedSegment(size_t{256} << 10)},
+                                         {"named_segment", NamedSegment(size_t{512} << 10)},
                                          {"small_slots", NamedSegment(4096)},
                                      }));
 

@@ -64,28 +64,32 @@ absl::Status ShmRank::DoAllReduceSum(const Call& call, absl::Span<float> data) {
 absl::Status ShmRank::AllReduceInOneStep(const Call& call, absl::Span<float> data) {
   CopyBytes(NextSlot(), data.data(), data.size() * sizeof(float));
   FACET_RETURN_IF_ERROR(Step(call));
-  SumSlots(0, data.size(), data.data());
+  SumSlots(0, data, data.data());
   return absl::OkStatus();
 }
 
 absl::Status ShmRank::AllReduceByParts(const Call& call, absl::Span<float> data) {
-  CopyBytes(NextSlot(), data.data(), data.size() * sizeof(float));
-  FACET_RETURN_IF_ERROR(Step(call));
   // Parts are whole cache lines, so that no two ranks write to one line.
   constexpr size_t kLine = kCacheLine / sizeof(float);
   const size_t lines = (data.size() + kLine - 1) / kLine;
   const size_t world = static_cast<size_t>(world_size());
-  const auto part_begin = [&](size_t part) {
-    return std::min(data.size(), lines * part / world * kLine);
+  const auto part_begin = [&](int part) {
+    return std::min(data.size(), lines * static_cast<size_t>(part) / world * kLine);
   };
-  const size_t me = static_cast<size_t>(rank());
-  SumSlots(part_begin(me), part_begin(me + 1) - part_begin(me),
-           reinterpret_cast<float*>(NextSlot()));
+  // What the others sum: all but our own part.
+  const size_t begin = part_begin(rank()), end = part_begin(rank() + 1);
+  float* slot = reinterpret_cast<float*>(NextSlot());
+  CopyBytes(slot, data.data(), begin * sizeof(float));
+  CopyBytes(slot + end, data.data() + end, (data.size() - end) * sizeof(float));
   FACET_RETURN_IF_ERROR(Step(call));
-  for (size_t part = 0; part < world; ++part) {
-    const size_t begin = part_begin(part);
-    CopyBytes(data.data() + begin, Slot(static_cast<int>(part)),
-              (part_begin(part + 1) - begin) * sizeof(float));
+  const absl::Span<float> mine = data.subspan(begin, end - begin);
+  SumSlots(begin, mine, mine.data());
+  CopyBytes(NextSlot(), mine.data(), mine.size() * sizeof(float));
+  FACET_RETURN_IF_ERROR(Step(call));
+  for (int r = 0; r < world_size(); ++r) {
+    if (r == rank()) continue;
+    CopyBytes(data.data() + part_begin(r), Slot(r),
+              (part_begin(r + 1) - part_begin(r)) * sizeof(float));
   }
   return absl::OkStatus();
 }
@@ -118,7 +122,8 @@ absl::Status ShmRank::DoReduceScatterSum(const Call& call, absl::Span<const floa
       CopyBytes(slot + row * n, in.data() + row * out.size() + begin, n * sizeof(float));
     }
     FACET_RETURN_IF_ERROR(Step(call));
-    SumSlots(static_cast<size_t>(rank()) * n, n, out.data() + begin);
+    const size_t row = static_cast<size_t>(rank());
+    SumSlots(row * n, in.subspan(row * out.size() + begin, n), out.data() + begin);
     begin += n;
   } while (begin < out.size());
   return absl::OkStatus();
@@ -167,12 +172,12 @@ uint8_t* ShmRank::NextSlot() const { return segment_->slot(rank(), (step_ + 1) %
 
 const uint8_t* ShmRank::Slot(int rank) const { return segment_->slot(rank, step_ % 2); }
 
-void ShmRank::SumSlots(size_t offset, size_t count, float* out) const {
+void ShmRank::SumSlots(size_t offset, absl::Span<const float> mine, float* out) const {
   absl::InlinedVector<const float*, 16> inputs;
   for (int r = 0; r < world_size(); ++r) {
-    inputs.push_back(reinterpret_cast<const float*>(Slot(r)) + offset);
+    inputs.push_back(r == rank() ? mine.data() : reinterpret_cast<const float*>(Slot(r)) + offset);
   }
-  RankOrderSum(inputs, count, out);
+  RankOrderSum(inputs, mine.size(), out);
 }
 
 absl::Status ShmRank::Step(const Call& call) {

@@ -51,8 +51,9 @@ class ShmRank final : public CollectiveBase {
   absl::Status Step(const Call& call);
   // The slot of `rank` of the step just done.
   const uint8_t* Slot(int rank) const;
-  // The same in float32, `offset` values in; of all ranks.
-  void SumSlots(size_t offset, size_t count, float* out) const;
+  // out = the sum over the ranks of what lies `offset` floats into their slots; in place of our own
+  // slot stands `mine`, which says how much. `out` may be `mine`.
+  void SumSlots(size_t offset, absl::Span<const float> mine, float* out) const;
 
   void Arrive(const Operation& op);
   absl::Status Await(const Call& call);
