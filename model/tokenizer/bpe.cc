@@ -1,11 +1,13 @@
 #include "model/tokenizer/bpe.h"
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
+#include <iterator>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/status_macros.h"
 #include "model/tokenizer/utf8.h"
 
 namespace facet {
@@ -13,6 +15,9 @@ namespace {
 
 // Up to here looking at every pair for each merge is faster than a heap.
 constexpr size_t kShortWord = 64;
+
+constexpr size_t kMaxKnownWords = 8192;  // 256 KiB
+constexpr size_t kMaxKnownWordBytes = 15;
 
 }  // namespace
 
@@ -29,45 +34,93 @@ Bpe::Bpe(Options options, CodePointTable code_points, NeighbourSet neighbours,
 }
 
 absl::Status Bpe::Encode(absl::string_view text, Work* work, std::vector<int32_t>* ids) const {
-  work->word.clear();
-  uint32_t previous = 0;
+  while (work->known_words.size() < std::min(text.size() / 8, kMaxKnownWords)) {
+    work->known_words.resize(std::max<size_t>(16, 2 * work->known_words.size()));
+  }
   bool after_unk = false;
+  uint32_t previous = 0;
+  size_t begin = 0;
   for (size_t at = 0; at < text.size();) {
     const int size = Utf8SizeFromLead(static_cast<uint8_t>(text[at]));
     const uint32_t code_point = DecodeValidUtf8(text.data() + at, size);
-    if (options_.cut_words && !neighbours_.MayHold(previous, code_point)) FlushWord(work, ids);
-    const int32_t id = code_points_.Find(code_point);
-    if (id != CodePointTable::kNone) {
-      work->word.push_back(id);
-      after_unk = false;
-    } else if (!options_.byte_ids.empty()) {
-      for (int i = 0; i < size; ++i) {
-        work->word.push_back(options_.byte_ids[static_cast<uint8_t>(text[at + i])]);
-      }
-    } else if (options_.unk_id.has_value()) {
-      if (!after_unk || !options_.fuse_unk) work->word.push_back(*options_.unk_id);
-      after_unk = true;
-    } else {
-      return absl::InvalidArgumentError(
-          absl::StrFormat("the tokenizer has no piece for U+%04X, and neither byte pieces nor an "
-                          "unknown token",
-                          code_point));
+    if (at > begin && options_.cut_words && !neighbours_.MayHold(previous, code_point)) {
+      FACET_RETURN_IF_ERROR(EncodeWord(text.substr(begin, at - begin), work, &after_unk, ids));
+      begin = at;
     }
     previous = code_point;
     at += size;
   }
-  FlushWord(work, ids);
-  return absl::OkStatus();
+  return EncodeWord(text.substr(begin), work, &after_unk, ids);
 }
 
-void Bpe::FlushWord(Work* work, std::vector<int32_t>* ids) const {
+absl::Status Bpe::EncodeWord(absl::string_view word, Work* work, bool* after_unk,
+                             std::vector<int32_t>* ids) const {
+  // Words with unknown tokens depend on what stands before them.
+  if (word.size() <= kMaxKnownWordBytes && !options_.unk_id.has_value() &&
+      !work->known_words.empty()) {
+    return EncodeKnownWord(word, work, ids);
+  }
+  FACET_RETURN_IF_ERROR(Split(word, work, after_unk));
   if (work->word.size() > kShortWord) {
     MergeLong(work);
   } else if (work->word.size() > 1) {
     MergeShort(work);
   }
   ids->insert(ids->end(), work->word.begin(), work->word.end());
+  return absl::OkStatus();
+}
+
+absl::Status Bpe::EncodeKnownWord(absl::string_view word, Work* work,
+                                  std::vector<int32_t>* ids) const {
+  char bytes[kMaxKnownWordBytes + 1] = {};
+  std::memcpy(bytes, word.data(), word.size());
+  bytes[kMaxKnownWordBytes] = static_cast<char>(word.size());
+  uint64_t key[2];
+  std::memcpy(key, bytes, sizeof(key));
+  const uint64_t hash = ((key[0] ^ (key[1] >> 27) ^ key[1]) * 0x9E3779B97F4A7C15u) >> 32;
+  Work::KnownWord& known = work->known_words[hash & (work->known_words.size() - 1)];
+  if (known.key[0] == key[0] && known.key[1] == key[1]) {
+    ids->insert(ids->end(), known.ids, known.ids + known.size);
+    return absl::OkStatus();
+  }
+  bool after_unk = false;
+  FACET_RETURN_IF_ERROR(Split(word, work, &after_unk));
+  if (work->word.size() > 1) MergeShort(work);
+  ids->insert(ids->end(), work->word.begin(), work->word.end());
+  if (work->word.size() <= std::size(known.ids)) {
+    known.key[0] = key[0];
+    known.key[1] = key[1];
+    known.size = static_cast<int32_t>(work->word.size());
+    std::copy(work->word.begin(), work->word.end(), known.ids);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Bpe::Split(absl::string_view word, Work* work, bool* after_unk) const {
   work->word.clear();
+  for (size_t at = 0; at < word.size();) {
+    const int size = Utf8SizeFromLead(static_cast<uint8_t>(word[at]));
+    const uint32_t code_point = DecodeValidUtf8(word.data() + at, size);
+    const int32_t id = code_points_.Find(code_point);
+    if (id != CodePointTable::kNone) {
+      work->word.push_back(id);
+      *after_unk = false;
+    } else if (!options_.byte_ids.empty()) {
+      for (int i = 0; i < size; ++i) {
+        work->word.push_back(options_.byte_ids[static_cast<uint8_t>(word[at + i])]);
+      }
+    } else if (options_.unk_id.has_value()) {
+      if (!*after_unk || !options_.fuse_unk) work->word.push_back(*options_.unk_id);
+      *after_unk = true;
+    } else {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("the tokenizer has no piece for U+%04X, and neither byte pieces nor an "
+                          "unknown token",
+                          code_point));
+    }
+    at += size;
+  }
+  return absl::OkStatus();
 }
 
 // Replaces work->word by its merged symbols: looks for the best pair, merges it, and again.

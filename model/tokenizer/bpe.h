@@ -36,12 +36,19 @@ class Bpe {
     bool cut_words = true;
   };
 
-  // Buffers of one encoding, kept between calls to spare allocations.
+  // Buffers of one encoding, kept between calls to spare allocations. To be used with one Bpe only.
   struct Work {
     int64_t steps = 0;  // pairs looked at, a measure of the time: for tests
 
    private:
     friend class Bpe;
+    // A short word and its ids. Texts repeat their words, and finding one here takes one look into
+    // a small table instead of a dozen into the large one of the merges.
+    struct KnownWord {
+      uint64_t key[2] = {0, 0};  // the bytes of the word, its size in the last; 0, 0: free
+      int32_t size = 0;
+      int32_t ids[3];
+    };
     struct Symbol {  // of a long word: a doubly linked list in an array
       int32_t id;
       int32_t previous, next;  // indices; -1 at the ends
@@ -50,6 +57,7 @@ class Bpe {
     std::vector<int32_t> word;
     std::vector<Symbol> symbols;
     std::vector<uint64_t> heap;
+    std::vector<KnownWord> known_words;  // direct-mapped; a power of two
   };
 
   Bpe(Options options, CodePointTable code_points, NeighbourSet neighbours,
@@ -60,8 +68,14 @@ class Bpe {
   absl::Status Encode(absl::string_view text, Work* work, std::vector<int32_t>* ids) const;
 
  private:
-  // Merge the symbols of work->word and append them.
-  void FlushWord(Work* work, std::vector<int32_t>* ids) const;
+  // Encode one word, which depends on nothing around it but *after_unk: whether an unknown token
+  // stands before it.
+  absl::Status EncodeWord(absl::string_view word, Work* work, bool* after_unk,
+                          std::vector<int32_t>* ids) const;
+  absl::Status EncodeKnownWord(absl::string_view word, Work* work, std::vector<int32_t>* ids) const;
+  // Fill work->word with the pieces of the code points.
+  absl::Status Split(absl::string_view word, Work* work, bool* after_unk) const;
+  // Merge the symbols of work->word.
   void MergeShort(Work* work) const;
   void MergeLong(Work* work) const;
 
