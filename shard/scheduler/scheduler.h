@@ -18,7 +18,7 @@
 // Fairness. Sequences that generate come first in every step, so a long prompt never holds them up.
 //   Of the tokens left, each prompt in order may take half while others wait behind it (the rest
 //   of the budget is then dealt out in order), so a long prompt neither blocks short ones nor is
-//   starved by them. The first sequence in order advances in every step.
+//   starved by them. The first running sequence advances in every step.
 //
 // Use, on one thread:
 //
