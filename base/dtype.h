@@ -49,8 +49,7 @@ inline float F16ToFloat(uint16_t x) {
     const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
     return sign ? -magnitude : magnitude;
   }
-  const uint32_t bits =
-      sign | ((exponent == 31 ? 255u : exponent + 112u) << 23) | (mantissa << 13);
+  const uint32_t bits = sign | ((exponent == 31 ? 255u : exponent + 112u) << 23) | (mantissa << 13);
   float out;
   std::memcpy(&out, &bits, sizeof(out));
   return out;

@@ -17,7 +17,7 @@ TEST(DTypeTest, EveryBf16SurvivesTheRoundTripThroughFloat) {
 }
 
 TEST(DTypeTest, RoundsHalfwayCasesToEven) {
-  EXPECT_EQ(FloatToBf16(1.0f + 0x1p-8f), 0x3f80);          // halfway, stays at even 1.0
+  EXPECT_EQ(FloatToBf16(1.0f + 0x1p-8f), 0x3f80);            // halfway, stays at even 1.0
   EXPECT_EQ(FloatToBf16(1.0f + 0x1p-7f + 0x1p-8f), 0x3f82);  // halfway, goes up to even
   EXPECT_EQ(FloatToBf16(std::numeric_limits<float>::max()), 0x7f80);
 }

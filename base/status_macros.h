@@ -11,11 +11,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define FACET_RETURN_IF_ERROR(expr)                                       \
-  do {                                                                    \
-    if (absl::Status facet_status_ = (expr); !facet_status_.ok()) {       \
-      return facet_status_;                                               \
-    }                                                                     \
+#define FACET_RETURN_IF_ERROR(expr)                                 \
+  do {                                                              \
+    if (absl::Status facet_status_ = (expr); !facet_status_.ok()) { \
+      return facet_status_;                                         \
+    }                                                               \
   } while (false)
 
 #define FACET_STATUS_CONCAT_INNER_(a, b) a##b

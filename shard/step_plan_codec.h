@@ -3,8 +3,8 @@
 
 // StepPlan <-> bytes, for the leader's broadcast to the ranks.
 //
-// Format, version 1: the bytes 'F' 'P' and the version, then LEB128 numbers (7 bits a byte, low ones
-// first). A signed number n is written as (n << 1) ^ (n >> 63). Lists are a count, then the
+// Format, version 1: the bytes 'F' 'P' and the version, then LEB128 numbers (7 bits a byte, low
+// ones first). A signed number n is written as (n << 1) ^ (n >> 63). Lists are a count, then the
 // differences of neighbours (the first to 0), signed: page ids mostly lie close together.
 //
 // Thread-safe: no state.

@@ -30,7 +30,8 @@ MATCHER_P(StatusIs, code, "has code " + absl::StatusCodeToString(code)) {
   return GetStatus(arg).code() == code;
 }
 
-MATCHER_P2(StatusIs, code, message, "has code " + absl::StatusCodeToString(code) + " and a message") {
+MATCHER_P2(StatusIs, code, message,
+           "has code " + absl::StatusCodeToString(code) + " and a message") {
   *result_listener << GetStatus(arg).ToString();
   return GetStatus(arg).code() == code &&
          ::testing::ExplainMatchResult(message, std::string(GetStatus(arg).message()),

@@ -79,12 +79,13 @@ class GroupFaultTest : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(GroupFaultTest, AKilledFollowerIsNamedToEveryClientAndTakesTheGroupAlong) {
-  ASSERT_NO_FATAL_FAILURE(StartGroup(3));
+  ASSERT_NO_FATAL_FAILURE(StartGroup(4));
   ASSERT_NO_FATAL_FAILURE(MakeBusy());
   group_->rank(1).Signal(SIGKILL);
   ExpectClientsWereTold(kExchangeLimit + kSlack, "rank 1");
   ExpectFails(0, kExchangeLimit + kSlack, "rank 1");
   ExpectFails(2, kExchangeLimit + kSlack);
+  ExpectFails(3, kExchangeLimit + kSlack);
 }
 
 TEST_P(GroupFaultTest, AKilledFollowerOfAnIdleGroupIsNoticedToo) {
@@ -100,18 +101,17 @@ TEST_P(GroupFaultTest, AKilledFollowerOfAnIdleGroupIsNoticedToo) {
 }
 
 TEST_P(GroupFaultTest, AKilledLeaderEndsItsStreamsAndFollowers) {
-  ASSERT_NO_FATAL_FAILURE(StartGroup(3));
+  ASSERT_NO_FATAL_FAILURE(StartGroup(4));
   ASSERT_NO_FATAL_FAILURE(MakeBusy());
   group_->rank(0).Signal(SIGKILL);
   const auto end = client_->WaitForEnd(kSlack);
   ASSERT_TRUE(end.has_value());
   EXPECT_EQ(end->error_code(), grpc::StatusCode::UNAVAILABLE);
-  ExpectFails(1, kExchangeLimit + kSlack);
-  ExpectFails(2, kExchangeLimit + kSlack);
+  for (int rank : {1, 2, 3}) ExpectFails(rank, kExchangeLimit + kSlack);
 }
 
 TEST_P(GroupFaultTest, AStoppedFollowerIsLostWithinTheTimeout) {
-  ASSERT_NO_FATAL_FAILURE(StartGroup(3));
+  ASSERT_NO_FATAL_FAILURE(StartGroup(4));
   ASSERT_NO_FATAL_FAILURE(MakeBusy());
   const absl::Time start = absl::Now();
   group_->rank(2).Signal(SIGSTOP);
@@ -119,6 +119,7 @@ TEST_P(GroupFaultTest, AStoppedFollowerIsLostWithinTheTimeout) {
   EXPECT_GE(absl::Now() - start, kExchangeLimit / 2);  // it was given its time
   ExpectFails(0, kSlack, "rank 2");
   ExpectFails(1, kSlack);
+  ExpectFails(3, kSlack);
   EXPECT_EQ(HealthClient(group_->ports(2).grpc_address()).Check(""), "DEADLINE_EXCEEDED");
   group_->rank(2).Signal(SIGCONT);  // it wakes up in a group that is gone
   ExpectFails(2, kExchangeLimit + kSlack);
@@ -166,18 +167,20 @@ TEST_P(GroupFaultTest, AGroupThatWasLostCanBeStartedAnew) {
 }
 
 TEST_P(GroupFaultTest, AMissingRankIsNamedByAllThatCame) {
-  LocalGroup::Options options = Options(3);
+  LocalGroup::Options options = Options(4);
   options.flags.push_back("--join_timeout=2s");
   ServerPorts leader_ports, ports;
   auto leader = LocalGroup::StartRank(options, 0, "", &leader_ports);
   ASSERT_THAT(leader, IsOk());
   auto one = LocalGroup::StartRank(options, 1, leader_ports.grpc_address(), &ports);
   ASSERT_THAT(one, IsOk());
-  for (ChildProcess* process : {leader->get(), one->get()}) {
+  auto three = LocalGroup::StartRank(options, 3, leader_ports.grpc_address(), &ports);
+  ASSERT_THAT(three, IsOk());
+  for (ChildProcess* process : {leader->get(), one->get(), three->get()}) {
     const auto status = process->WaitForExit(absl::Seconds(2) + kSlack);
     ASSERT_THAT(status, IsOk());
     EXPECT_EQ(*status, 1);
-    EXPECT_THAT(process->Output(), HasSubstr("rank 2 of 3 has not joined"));
+    EXPECT_THAT(process->Output(), HasSubstr("rank 2 of 4 has not joined"));
   }
 }
 
