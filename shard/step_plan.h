@@ -22,6 +22,13 @@ struct SequenceStep {
   std::vector<int32_t> sliding_pages;
 };
 
+// The contents of one page of a pool, in every layer that owns KV of its kind, over those of
+// another: a sequence is about to write a page that it shared until now.
+struct PageCopy {
+  int32_t from = 0;
+  int32_t to = 0;
+};
+
 struct StepPlan {
   enum class Kind : int32_t {
     kRun,   // execute `sequences`
@@ -30,6 +37,9 @@ struct StepPlan {
   };
   Kind kind = Kind::kRun;
   int64_t step = 0;  // counts up from 1
+  // Done before anything else of the step, in any order: no page is both source and target.
+  std::vector<PageCopy> global_copies;
+  std::vector<PageCopy> sliding_copies;
   std::vector<SequenceStep> sequences;
 };
 

@@ -472,7 +472,7 @@ void LeaderEngine::NoteStarts(const StepPlan& plan) {
 }
 
 absl::Status LeaderEngine::SampleRows(const Tensor& logits, Outputs& outputs) {
-  const absl::Span<const int64_t> rows = scheduler_->rows();
+  const absl::Span<const LogitsRow> rows = scheduler_->rows();
   if (logits.rows != static_cast<int64_t>(rows.size()) ||
       (!rows.empty() && logits.cols != options_.vocab_size)) {
     return absl::InternalError(absl::StrCat("the step gave logits [", logits.rows, ", ",
@@ -483,7 +483,7 @@ absl::Status LeaderEngine::SampleRows(const Tensor& logits, Outputs& outputs) {
   for (size_t i = 0; i < rows.size(); ++i) {
     const absl::Span<const float> row(logits.f32(static_cast<int64_t>(i)),
                                       static_cast<size_t>(options_.vocab_size));
-    tokens.push_back(SampleRow(rows[i], row, outputs));
+    tokens.push_back(SampleRow(rows[i].sequence_id, row, outputs));
   }
   metrics_->CountGenerated(static_cast<int>(tokens.size()));
   scheduler_->Commit(tokens);

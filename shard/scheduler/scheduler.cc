@@ -149,6 +149,12 @@ bool Scheduler::Cancel(int64_t id) {
   return true;
 }
 
+void Scheduler::PlanAhead(absl::Time now) { latest_now_ = std::max(latest_now_, now); }
+
+void Scheduler::SetPaused(int64_t, bool) {}
+
+std::vector<StartedRequest> Scheduler::TakeStarted() { return {}; }
+
 std::vector<int64_t> Scheduler::TakeExpired() { return std::exchange(expired_, {}); }
 
 SchedulerStats Scheduler::stats() const {
@@ -298,7 +304,13 @@ StepPlan Scheduler::MakePlan() {
     const bool yields_logits = share.tokens == sequence.remaining();
     plan.sequences.push_back(PlanOf(sequence, share.tokens));
     in_flight_.push_back({sequence.id, sequence.arrival, share.tokens, yields_logits});
-    if (yields_logits) rows_.push_back(sequence.id);
+    if (yields_logits) {
+      LogitsRow row;
+      row.sequence_id = sequence.id;
+      row.row = static_cast<int32_t>(rows_.size());
+      row.position = static_cast<int32_t>(sequence.tokens.size());
+      rows_.push_back(row);
+    }
   }
   step_in_flight_ = !shares_.empty();
   return plan;

@@ -52,13 +52,32 @@
 namespace facet {
 
 struct SequenceRequest {
-  int64_t id = 0;               // unique among the live sequences
+  // Of the first of `n` sequences: sequence i has id + i. Unique among the live sequences.
+  int64_t id = 0;
+  // Completions of the prompt. It is computed once; then each goes its own way, sharing its pages.
+  int n = 1;
+  // Every position of the prompt yields a row of logits; nothing is taken from the prefix cache.
+  bool prompt_logits = false;
   std::vector<int32_t> prompt;  // at least one token
   int max_new_tokens = 0;       // >= 1; no more than the context leaves room for are generated
   int priority = 0;             // higher runs first; in [-kMaxPriority, kMaxPriority]
   absl::Time deadline = absl::InfiniteFuture();
 
   static constexpr int kMaxPriority = 100;
+};
+
+// What one row of a step's logits is for.
+struct LogitsRow {
+  int64_t sequence_id = 0;
+  int32_t row = 0;  // of the step's logits [rows, vocab]; the n sequences of a prompt share one
+  int32_t position = 0;    // of the token that it predicts, from the start of the prompt
+  bool is_prompt = false;  // that token is known, it stands in the prompt: nothing is to be sampled
+};
+
+// A request that was planned for the first time.
+struct StartedRequest {
+  int64_t id = 0;         // as SequenceRequest has it
+  int cached_tokens = 0;  // of its prompt, taken from the prefix cache
 };
 
 // The token that the caller sampled from a sequence's row.
@@ -119,13 +138,24 @@ class Scheduler {
   // before Next is again. The page tables of a pool that is off (0 pages) are empty.
   StepPlan Next(absl::Time now);
 
-  // The sequence of each row of logits that the last plan yields, in row order.
-  absl::Span<const int64_t> rows() const { return rows_; }
+  // May be called once between Next and Commit, while the step is executed: does what is possible
+  // of the next plan already, so that Next has less to do. Changes no result.
+  void PlanAhead(absl::Time now);
 
-  // Ends the step of the last plan. One token for each row, in row order; those of sequences
-  // cancelled since Next may be left out, and are ignored. A sequence ends with its last permitted
-  // token whatever `finished` says.
+  // A paused sequence keeps its place and its pages (unless others need them) but gets no steps; a
+  // token of the step in flight is still taken. No effect on unknown ids.
+  void SetPaused(int64_t id, bool paused);
+
+  // What each row of logits of the last plan is for, by ascending `row`.
+  absl::Span<const LogitsRow> rows() const { return rows_; }
+
+  // Ends the step of the last plan. One token for each of rows() that is not is_prompt, in that
+  // order; those of sequences cancelled since Next may be left out, and are ignored. A sequence
+  // ends with its last permitted token whatever `finished` says.
   void Commit(absl::Span<const NewToken> tokens);
+
+  // Requests that were planned for the first time since the last call.
+  std::vector<StartedRequest> TakeStarted();
 
   // Ids that expired since the last call: their deadline passed, in the queue or while running.
   std::vector<int64_t> TakeExpired();
@@ -192,7 +222,7 @@ class Scheduler {
   // The step in flight.
   bool step_in_flight_ = false;
   std::vector<InFlight> in_flight_;
-  std::vector<int64_t> rows_;
+  std::vector<LogitsRow> rows_;
 };
 
 }  // namespace facet

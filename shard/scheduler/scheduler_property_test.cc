@@ -290,7 +290,7 @@ class LoadTest {
     }
     std::vector<NewToken> tokens;
     for (size_t row = 0; row < sampled.size(); ++row) {
-      const int64_t id = scheduler_->rows()[row];
+      const int64_t id = scheduler_->rows()[row].sequence_id;
       const auto live = live_.find(id);
       if (live == live_.end()) {  // cancelled meanwhile: its token may be there or not
         if (Below(2) == 0) tokens.push_back({id, sampled[row], false});

@@ -55,7 +55,7 @@ SequenceRequest Request(int64_t id, int prompt_tokens, int max_new_tokens, int p
 // Commits a token for every row, none of which ends its sequence.
 void CommitAll(Scheduler& scheduler) {
   std::vector<NewToken> tokens;
-  for (int64_t id : scheduler.rows()) tokens.push_back({id, 7, false});
+  for (const LogitsRow& row : scheduler.rows()) tokens.push_back({row.sequence_id, 7, false});
   scheduler.Commit(tokens);
 }
 
@@ -70,7 +70,9 @@ std::vector<std::pair<int64_t, int>> Shape(const StepPlan& plan) {
 using Part = std::pair<int64_t, int>;
 
 std::vector<int64_t> Rows(const Scheduler& scheduler) {
-  return {scheduler.rows().begin(), scheduler.rows().end()};
+  std::vector<int64_t> ids;
+  for (const LogitsRow& row : scheduler.rows()) ids.push_back(row.sequence_id);
+  return ids;
 }
 
 struct OptionsCase {
@@ -325,7 +327,8 @@ TEST(Scheduler, ManyShortPromptsDoNotStarveALongOne) {
       ASSERT_THAT(scheduler->Add(Request(next_id++, 20, 4), kStart), IsOk());
     }
     const StepPlan plan = scheduler->Next(kStart);
-    done = std::count(scheduler->rows().begin(), scheduler->rows().end(), 1) == 1;
+    const std::vector<int64_t> rows = Rows(*scheduler);
+    done = std::count(rows.begin(), rows.end(), 1) == 1;
     EXPECT_THAT(Shape(plan), Contains(::testing::Key(1)));
     CommitAll(*scheduler);
   }
@@ -426,7 +429,7 @@ TEST(Scheduler, PreemptsTheLatestAndComputesItAgainWithItsTokens) {
       }
     }
     std::vector<NewToken> tokens;
-    for (int64_t id : scheduler->rows()) {
+    for (const int64_t id : Rows(*scheduler)) {
       tokens.push_back({id, next_token++, false});
       if (id == 1) ++generated_by_first;
       if (id == 2) known.push_back(tokens.back().token);
