@@ -9,7 +9,7 @@ namespace facet {
 namespace {
 
 constexpr uint8_t kMagic[] = {'F', 'P'};
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 
 uint64_t ZigZag(int64_t value) {
   return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
@@ -122,6 +122,27 @@ class Reader {
   size_t place_ = 0;
 };
 
+void WriteCopies(const std::vector<PageCopy>& copies, Writer& writer) {
+  writer.Unsigned(copies.size());
+  for (const PageCopy& copy : copies) {
+    writer.Signed(copy.from);
+    writer.Signed(copy.to);
+  }
+}
+
+absl::Status ReadCopies(const char* field, Reader& reader, std::vector<PageCopy>* copies) {
+  constexpr int64_t kMaxInt32 = std::numeric_limits<int32_t>::max();
+  FACET_ASSIGN_OR_RETURN(const size_t count, reader.Count(field));
+  copies->reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    PageCopy copy;
+    FACET_ASSIGN_OR_RETURN(copy.from, reader.SignedIn(field, 0, kMaxInt32));
+    FACET_ASSIGN_OR_RETURN(copy.to, reader.SignedIn(field, 0, kMaxInt32));
+    copies->push_back(copy);
+  }
+  return absl::OkStatus();
+}
+
 void WriteSequence(const SequenceStep& step, Writer& writer) {
   writer.Signed(step.sequence_id);
   writer.Signed(step.start_position);
@@ -169,6 +190,8 @@ std::vector<uint8_t> EncodeStepPlan(const StepPlan& plan) {
   writer.Byte(kVersion);
   writer.Signed(static_cast<int32_t>(plan.kind));
   writer.Signed(plan.step);
+  WriteCopies(plan.global_copies, writer);
+  WriteCopies(plan.sliding_copies, writer);
   writer.Unsigned(plan.sequences.size());
   for (const SequenceStep& step : plan.sequences) WriteSequence(step, writer);
   return writer.Take();
@@ -182,9 +205,12 @@ absl::StatusOr<StepPlan> DecodeStepPlan(absl::Span<const uint8_t> bytes) {
                          reader.SignedIn("kind", 0, static_cast<int64_t>(StepPlan::Kind::kStop)));
   plan.kind = static_cast<StepPlan::Kind>(kind);
   FACET_ASSIGN_OR_RETURN(plan.step, reader.Signed());
+  FACET_RETURN_IF_ERROR(ReadCopies("global_copies", reader, &plan.global_copies));
+  FACET_RETURN_IF_ERROR(ReadCopies("sliding_copies", reader, &plan.sliding_copies));
   FACET_ASSIGN_OR_RETURN(const size_t count, reader.Count("sequences"));
-  if (count > 0 && plan.kind != StepPlan::Kind::kRun) {
-    return reader.Error("has sequences but does not run");
+  const bool copies = !plan.global_copies.empty() || !plan.sliding_copies.empty();
+  if ((count > 0 || copies) && plan.kind != StepPlan::Kind::kRun) {
+    return reader.Error("has sequences or copies but does not run");
   }
   for (size_t i = 0; i < count; ++i) {
     FACET_ASSIGN_OR_RETURN(SequenceStep step, ReadSequence(reader));

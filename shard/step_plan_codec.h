@@ -3,9 +3,10 @@
 
 // StepPlan <-> bytes, for the leader's broadcast to the ranks.
 //
-// Format, version 1: the bytes 'F' 'P' and the version, then LEB128 numbers (7 bits a byte, low
+// Format, version 2: the bytes 'F' 'P' and the version, then LEB128 numbers (7 bits a byte, low
 // ones first). A signed number n is written as (n << 1) ^ (n >> 63). Lists are a count, then the
-// differences of neighbours (the first to 0), signed: page ids mostly lie close together.
+// differences of neighbours (the first to 0), signed: page ids mostly lie close together. Page
+// copies are a count, then source and target of each.
 //
 // Thread-safe: no state.
 
@@ -22,7 +23,8 @@ std::vector<uint8_t> EncodeStepPlan(const StepPlan& plan);
 
 // InvalidArgument if the bytes are cut off, go on after the plan, are of another version, or hold
 // what no plan may: an unknown kind, no tokens, a negative token or position, logits_from outside
-// [0, tokens], a page below -1, or sequences in a plan that runs nothing. Memory stays within a
+// [0, tokens], a page below -1, a copy of a page below 0, or sequences or copies
+// in a plan that runs nothing. Memory stays within a
 // small multiple of the input's size.
 absl::StatusOr<StepPlan> DecodeStepPlan(absl::Span<const uint8_t> bytes);
 

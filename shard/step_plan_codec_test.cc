@@ -34,12 +34,24 @@ StepPlan SmallPlan() {
   chunk.global_pages = {1};
   chunk.sliding_pages = {0};
   plan.sequences = {decode, chunk};
+  plan.global_copies = {{5, 9}, {300, 0}};
+  plan.sliding_copies = {{2, 1}};
   return plan;
+}
+
+void ExpectEqual(const std::vector<PageCopy>& got, const std::vector<PageCopy>& want) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i) {
+    EXPECT_EQ(got[i].from, want[i].from);
+    EXPECT_EQ(got[i].to, want[i].to);
+  }
 }
 
 void ExpectEqual(const StepPlan& got, const StepPlan& want) {
   EXPECT_EQ(got.kind, want.kind);
   EXPECT_EQ(got.step, want.step);
+  ExpectEqual(got.global_copies, want.global_copies);
+  ExpectEqual(got.sliding_copies, want.sliding_copies);
   ASSERT_EQ(got.sequences.size(), want.sequences.size());
   for (size_t i = 0; i < want.sequences.size(); ++i) {
     EXPECT_EQ(got.sequences[i].sequence_id, want.sequences[i].sequence_id);
@@ -88,6 +100,10 @@ TEST(StepPlanCodec, KeepsRandomPlans) {
   for (int round = 0; round < 500; ++round) {
     StepPlan plan;
     plan.step = round;
+    plan.global_copies.resize(below(4));
+    for (PageCopy& copy : plan.global_copies) copy = {below(100000), below(100000)};
+    plan.sliding_copies.resize(below(4));
+    for (PageCopy& copy : plan.sliding_copies) copy = {below(1000), below(1000)};
     plan.sequences.resize(below(6));
     for (SequenceStep& step : plan.sequences) {
       step.sequence_id = random();
@@ -132,13 +148,18 @@ TEST(StepPlanCodec, HasTheDocumentedBytes) {
   step.global_pages = {4, 5};
   step.sliding_pages = {-1, 9};
   plan.sequences = {step};
+  plan.global_copies = {{1, 2}};
+  plan.sliding_copies = {{3, 64}, {0, 5}};
   EXPECT_EQ(EncodeStepPlan(plan),
-            (std::vector<uint8_t>{'F', 'P',  1,        // header
-                                  0,   0xd8, 0x04, 1,  // kRun, step 300, 1 sequence
-                                  1,   4,    2,        // id -1, position 2, logits from 1
-                                  2,   0x80, 0x01, 1,  // tokens 64, -1
-                                  2,   8,    2,        // pages 4, +1
-                                  2,   1,    20}));    // pages -1, +10
+            (std::vector<uint8_t>{'F', 'P',  2,                  // header
+                                  0,   0xd8, 0x04,               // kRun, step 300
+                                  1,   2,    4,                  // copies of global pages
+                                  2,   6,    0x80, 0x01, 0, 10,  // and of sliding ones
+                                  1,                             // sequence
+                                  1,   4,    2,                  // id -1, position 2, logits from 1
+                                  2,   0x80, 0x01, 1,            // tokens 64, -1
+                                  2,   8,    2,                  // pages 4, +1
+                                  2,   1,    20}));              // pages -1, +10
 }
 
 TEST(StepPlanCodec, RefusesEveryTruncation) {
@@ -168,39 +189,46 @@ TEST_P(StepPlanLieTest, IsRefused) {
   EXPECT_THAT(DecodeStepPlan(GetParam().bytes),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(GetParam().message)));
 }
-// A right one is: F P 1 | kind, step, count | id, position, logits from | tokens | pages | pages.
+// A right one is: F P 2 | kind, step, no copies twice, count | id, position, logits from | tokens |
+// pages | pages.
 INSTANTIATE_TEST_SUITE_P(
     Lies, StepPlanLieTest,
     ::testing::ValuesIn(std::vector<LieCase>{
-        {"magic", {'F', 'Q', 1, 0, 2, 0}, "does not start as one"},
-        {"version", {'F', 'P', 2, 0, 2, 0}, "is of version 2, this program reads version 1"},
-        {"kind", {'F', 'P', 1, 6, 2, 0}, "has kind 3, must be in [0, 2]"},
-        {"negative_kind", {'F', 'P', 1, 1, 2, 0}, "has kind -1"},
-        {"idle_with_sequences", {'F', 'P', 1, 2, 2, 1, 0, 0, 0, 1, 4, 0, 0}, "does not run"},
-        {"sequence_count", {'F', 'P', 1, 0, 2, 9, 0, 0, 0}, "says 9 sequences where 3 bytes"},
+        {"magic", {'F', 'Q', 2, 0, 2, 0}, "does not start as one"},
+        {"version", {'F', 'P', 3, 0, 2, 0}, "is of version 3, this program reads version 2"},
+        {"kind", {'F', 'P', 2, 6, 2, 0}, "has kind 3, must be in [0, 2]"},
+        {"negative_kind", {'F', 'P', 2, 1, 2, 0}, "has kind -1"},
+        {"idle_with_sequences", {'F', 'P', 2, 2, 2, 0, 0, 1, 0, 0, 0, 1, 4, 0, 0}, "does not run"},
+        {"sequence_count", {'F', 'P', 2, 0, 2, 0, 0, 9, 0, 0, 0}, "says 9 sequences where 3 bytes"},
         {"huge_count",
-         {'F', 'P', 1, 0, 2, 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x7f, 4, 0, 0},
+         {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x7f, 4, 0, 0},
          "tokens where 3 bytes"},
         {"number_without_end",
-         {'F', 'P', 1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0},
+         {'F', 'P', 2, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0},
          "more than 64 bits"},
-        {"no_tokens", {'F', 'P', 1, 0, 2, 1, 0, 0, 0, 0, 0, 0}, "without tokens"},
-        {"negative_token", {'F', 'P', 1, 0, 2, 1, 0, 0, 0, 1, 1, 0, 0}, "has tokens -1"},
+        {"no_tokens", {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 0, 0, 0, 0, 0}, "without tokens"},
+        {"negative_token", {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0}, "has tokens -1"},
         {"token_beyond_32_bits",
-         {'F', 'P', 1, 0, 2, 1, 0, 0, 0, 1, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0},
+         {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 0, 0, 1, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0},
          "has tokens 2147483648"},
         {"difference_beyond_33_bits",
-         {'F', 'P', 1, 0, 2, 1, 0, 0, 0, 1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0},
+         {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 0, 0, 1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0},
          "has tokens 274877906944"},
         {"difference_that_overflows",
-         {'F',  'P',  1,    0,    2,    1,    0,    0,    0,    2, 2, 0xfe,
-          0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0, 0},
+         {'F',  'P',  2,    0,    2,    0,    0,    1,    0,    0,    0, 2, 2,
+          0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0, 0},
          "has tokens 9223372036854775807"},
-        {"negative_position", {'F', 'P', 1, 0, 2, 1, 0, 1, 0, 1, 4, 0, 0}, "start_position -1"},
+        {"negative_position",
+         {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 1, 0, 1, 4, 0, 0},
+         "start_position -1"},
         {"logits_behind_the_tokens",
-         {'F', 'P', 1, 0, 2, 1, 0, 0, 4, 1, 4, 0, 0},
+         {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 0, 4, 1, 4, 0, 0},
          "has logits_from 2, must be in [0, 1]"},
-        {"page", {'F', 'P', 1, 0, 2, 1, 0, 0, 0, 1, 4, 1, 3, 0}, "has global_pages -2"},
+        {"idle_with_copies", {'F', 'P', 2, 2, 2, 1, 2, 4, 0, 0}, "or copies but does not run"},
+        {"copy_of_no_page", {'F', 'P', 2, 0, 2, 1, 1, 4, 0, 0}, "has global_copies -1"},
+        {"copy_to_no_page", {'F', 'P', 2, 0, 2, 0, 1, 2, 1, 0}, "has sliding_copies -1"},
+        {"half_a_copy", {'F', 'P', 2, 0, 2, 0, 1, 2}, "is cut off"},
+        {"page", {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 0, 0, 1, 4, 1, 3, 0}, "has global_pages -2"},
     }),
     [](const auto& info) { return info.param.name; });
 
@@ -246,7 +274,7 @@ TEST(StepPlanCodec, SurvivesMutation) {
 TEST(StepPlanCodec, SurvivesNoise) {
   std::mt19937 random(12);
   for (int round = 0; round < 100000; ++round) {
-    std::vector<uint8_t> bytes = {'F', 'P', 1, 0};
+    std::vector<uint8_t> bytes = {'F', 'P', 2, 0};
     bytes.resize(4 + random() % 60);
     for (size_t i = 4; i < bytes.size(); ++i)
       bytes[i] = random() % 3 == 0 ? random() : random() % 4;
