@@ -13,6 +13,15 @@ namespace {
 
 constexpr int kMaxAttempts = 2;
 
+// A request goes on when this part of max_buffered_tokens is left to read.
+constexpr int kResumeDivisor = 4;
+
+// Tokens that may come although the request is paused: a group ends its steps first. One that goes
+// on regardless (it does not know pauses) must not fill this process.
+int64_t MostBufferedTokens(const RouterParts& parts) {
+  return 4 * static_cast<int64_t>(parts.max_buffered_tokens) + 4096;
+}
+
 absl::Status ToStatus(const internal::Finish& finish) {
   const bool known = finish.code() > 0 && finish.code() <= 16;
   absl::Status status(
@@ -30,6 +39,21 @@ bool MayBeRetried(const absl::Status& failure) {
 }
 
 }  // namespace
+
+class GenerationCall::Attempt : public ShardSink {
+ public:
+  Attempt(std::shared_ptr<GenerationCall> call, int number)
+      : call_(std::move(call)), number_(number) {}
+
+  void OnOutput(const internal::SequenceOutput& output) override {
+    call_->OnOutput(number_, output);
+  }
+  void OnLost(const absl::Status& reason) override { call_->OnLost(number_, reason); }
+
+ private:
+  const std::shared_ptr<GenerationCall> call_;
+  const int number_;
+};
 
 std::shared_ptr<GenerationCall> GenerationCall::Create(const RouterParts* parts,
                                                        RequestContext context,
@@ -79,7 +103,12 @@ absl::Status GenerationCall::Prepare(const v1::GenerateRequest& request) {
   FACET_RETURN_IF_ERROR(FitToContext(static_cast<int64_t>(prompt.size()), context_length, &spec));
 
   std::lock_guard<std::mutex> lock(mutex_);
-  assembler_.emplace(parts_->model, spec);
+  v1::StreamStart start;
+  start.set_request_id(context_.request_id);
+  start.set_model(parts_->model->name);
+  start.set_prompt_tokens(static_cast<int32_t>(prompt.size()));
+  output_.emplace(parts_->model, spec, std::move(start));
+  times_.resize(static_cast<size_t>(spec.n));
   submit_.set_request_id(context_.request_id);
   submit_.set_traceparent(context_.traceparent);
   submit_.mutable_prompt()->Add(prompt.begin(), prompt.end());
@@ -88,6 +117,10 @@ absl::Status GenerationCall::Prepare(const v1::GenerateRequest& request) {
   submit_.set_want_logprobs(spec.logprobs.has_value());
   submit_.set_top_logprobs(spec.logprobs.value_or(0));
   submit_.set_priority(spec.priority);
+  submit_.set_n(spec.n);
+  submit_.set_want_prompt_logprobs(spec.prompt_logprobs.has_value());
+  submit_.set_top_prompt_logprobs(spec.prompt_logprobs.value_or(0));
+  submit_.set_cache_salt(std::move(spec.cache_salt));
   return absl::OkStatus();
 }
 
@@ -102,18 +135,27 @@ void GenerationCall::Place() {
       return EndLocked(placed);
     }
     waited_ = true;
+    waiting_ = true;
+    parts_->metrics->requests_waiting_for_group.Increment();
     wait = std::min(parts_->wait_for_group, context_.deadline - parts_->clock());
   }
   WaitForGroup(wait);
 }
 
 void GenerationCall::WaitForGroup(absl::Duration timeout) {
-  parts_->metrics->requests_waiting_for_group.Increment();
   parts_->groups->WhenReady(timeout, [self = shared_from_this()](bool) {
-    self->parts_->metrics->requests_waiting_for_group.Decrement();
+    {
+      std::lock_guard<std::mutex> lock(self->mutex_);
+      self->StopWaitingLocked();
+    }
     self->Place();  // whether or not one is ready: it says so itself
     self->on_output_();
   });
+}
+
+void GenerationCall::StopWaitingLocked() {
+  if (waiting_) parts_->metrics->requests_waiting_for_group.Decrement();
+  waiting_ = false;
 }
 
 absl::Status GenerationCall::SubmitLocked() {
@@ -125,10 +167,12 @@ absl::Status GenerationCall::SubmitLocked() {
     }
     submit_.set_timeout_ms(absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1))));
   }
-  FACET_ASSIGN_OR_RETURN(placed_, parts_->groups->Submit(submit_, shared_from_this(), excluded_));
+  const auto attempt = std::make_shared<Attempt>(shared_from_this(), attempts_ + 1);
+  FACET_ASSIGN_OR_RETURN(placed_, parts_->groups->Submit(submit_, attempt, excluded_));
   group_ = placed_->group->address();
+  paused_ = false;
+  output_->Restart();
   if (++attempts_ == 1) {
-    start_pending_ = true;
     parts_->metrics->prompt_tokens.Increment(submit_.prompt_size());
   } else {
     parts_->metrics->retries.Increment();
@@ -138,81 +182,162 @@ absl::Status GenerationCall::SubmitLocked() {
 
 bool GenerationCall::RetryLocked(const absl::Status& failure) {
   if (!MayBeRetried(failure) || first_token_.has_value() || attempts_ >= kMaxAttempts) return false;
+  if (paused_ && absl::IsResourceExhausted(failure)) return false;  // it is the reader's fault
   excluded_.insert(group_);
+  LeaveGroupLocked();  // a failure of one completion leaves the others there
   return SubmitLocked().ok();
 }
 
-void GenerationCall::OnOutput(const internal::SequenceOutput& output) {
+void GenerationCall::OnOutput(int attempt, const internal::SequenceOutput& output) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (ended_) return;
-    if (output.tokens_size() > 0) TakeTokensLocked(output);
-    if (output.has_finish() && !ended_) FinishLocked(output.finish());
+    if (ended_ || attempt != attempts_) return;
+    OnOutputLocked(output);
+    FollowReaderLocked();
   }
   on_output_();
 }
 
+void GenerationCall::OnOutputLocked(const internal::SequenceOutput& output) {
+  const bool of_all = output.index() < 0;
+  if (output.index() >= output_->n() || (of_all && output.tokens_size() > 0)) {
+    LeaveGroupLocked();
+    return EndLocked(
+        absl::InternalError(absl::StrCat("shard group ", group_, " sent tokens of completion ",
+                                         output.index(), " of ", output_->n())));
+  }
+  if (output.has_started()) StartedLocked(output.started());
+  if (submit_.want_prompt_logprobs()) output_->AddPrompt(output.prompt());
+  if (!of_all && output_->ended(output.index())) return;  // by a stop string, a moment ago
+  if (output.tokens_size() > 0) TakeTokensLocked(output);
+  if (output.has_finish() && !ended_) FinishLocked(output);
+}
+
+void GenerationCall::StartedLocked(const internal::Started& started) {
+  queue_ = absl::Seconds(started.queue_seconds());
+  output_->Started(started.cached_tokens());
+}
+
 void GenerationCall::TakeTokensLocked(const internal::SequenceOutput& output) {
-  const absl::Time now = parts_->clock();
-  if (!first_token_.has_value()) {
-    first_token_ = now;
-    tokens_in_first_message_ = output.tokens_size();
-    parts_->metrics->time_to_first_token_seconds.Observe(
-        absl::ToDoubleSeconds(now - context_.arrival));
-  } else {
-    parts_->metrics->inter_token_latency_seconds.Observe(absl::ToDoubleSeconds(now - last_token_));
+  // A group of an earlier version does not say so itself.
+  if (!output_->started()) StartedLocked(internal::Started());
+  const int before = output_->completion_tokens(output.index());
+  const bool stopped = output_->Push(output.index(), output.tokens());
+  MeasureTokensLocked(output.index(), output_->completion_tokens(output.index()) - before);
+  if (stopped) {
+    if (!output.has_finish()) placed_->group->Cancel(placed_->id, output.index());
+    if (output_->all_ended()) EndWithAnswerLocked();
+    return;
   }
-  last_token_ = now;
-  if (assembler_->Push(output.tokens(), &delta_)) {
-    if (!output.has_finish()) LeaveGroupLocked();
-    return EndLocked(v1::STOP_SEQUENCE);
-  }
-  if (static_cast<size_t>(delta_.token_ids_size()) > parts_->max_buffered_tokens &&
-      !output.has_finish()) {
+  if (output_->pending_tokens() > MostBufferedTokens(*parts_)) {
     LeaveGroupLocked();
     EndLocked(absl::ResourceExhaustedError(
-        absl::StrCat("the caller reads too slowly: ", delta_.token_ids_size(),
-                     " tokens wait for it, at most ", parts_->max_buffered_tokens, " may")));
+        absl::StrCat("the caller reads too slowly: ", output_->pending_tokens(),
+                     " tokens wait for it, at most ", MostBufferedTokens(*parts_), " may")));
   }
 }
 
-void GenerationCall::FinishLocked(const internal::Finish& finish) {
-  queue_ = absl::Seconds(finish.queue_seconds());
+void GenerationCall::MeasureTokensLocked(int index, int tokens) {
+  const absl::Time now = parts_->clock();
+  CompletionTimes& times = times_[static_cast<size_t>(index)];
+  if (!first_token_.has_value()) {
+    first_token_ = now;
+    parts_->metrics->time_to_first_token_seconds.Observe(
+        absl::ToDoubleSeconds(now - context_.arrival));
+  }
+  if (!times.first.has_value()) {
+    times.first = now;
+  } else {
+    times.later_tokens += tokens;
+    parts_->metrics->inter_token_latency_seconds.Observe(absl::ToDoubleSeconds(now - times.last));
+  }
+  times.last = now;
+}
+
+void GenerationCall::FinishLocked(const internal::SequenceOutput& output) {
+  const internal::Finish& finish = output.finish();
+  if (finish.queue_seconds() > 0) queue_ = absl::Seconds(finish.queue_seconds());
   switch (finish.reason()) {
     case internal::Finish::STOP:
-      return EndLocked(assembler_->Finish(&delta_) ? v1::STOP_SEQUENCE : v1::STOP);
+      return FinishCompletionsLocked(output.index(), v1::STOP);
     case internal::Finish::LENGTH:
-      return EndLocked(assembler_->Finish(&delta_) ? v1::STOP_SEQUENCE : v1::LENGTH);
+      return FinishCompletionsLocked(output.index(), v1::LENGTH);
     case internal::Finish::CANCELLED:
-      assembler_->Finish(&delta_);
-      return EndLocked(v1::CANCELLED);
+      return FinishCompletionsLocked(output.index(), v1::CANCELLED);
     case internal::Finish::ERROR: {
       const absl::Status failure = ToStatus(finish);
-      if (!RetryLocked(failure)) EndLocked(failure);
-      return;
+      if (RetryLocked(failure)) return;
+      LeaveGroupLocked();
+      return EndLocked(failure);
     }
     default:
+      LeaveGroupLocked();
       return EndLocked(absl::InternalError(absl::StrCat(
           "shard group ", group_, " ended the request for an unknown reason: ", finish.reason())));
   }
 }
 
-void GenerationCall::OnLost(const absl::Status& reason) {
+void GenerationCall::FinishCompletionsLocked(int index, v1::FinishReason reason) {
+  if (!output_->started()) StartedLocked(internal::Started());
+  for (int i = 0; i < output_->n(); ++i) {
+    if ((index < 0 || i == index) && !output_->ended(i)) output_->End(i, reason);
+  }
+  if (output_->all_ended()) EndWithAnswerLocked();
+}
+
+void GenerationCall::OnLost(int attempt, const absl::Status& reason) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (ended_) return;
+    if (ended_ || attempt != attempts_) return;
     if (!RetryLocked(reason)) EndLocked(reason);
   }
   on_output_();
+}
+
+void GenerationCall::FollowReaderLocked() {
+  if (ended_ || !placed_.has_value()) return;
+  const int pending = output_->pending_tokens() + output_->pending_prompt_tokens();
+  const bool pause = paused_ ? pending > parts_->max_buffered_tokens / kResumeDivisor
+                             : pending > parts_->max_buffered_tokens;
+  if (pause == paused_) return;
+  paused_ = pause;
+  if (pause) {
+    last_read_ = parts_->clock();
+    parts_->metrics->reader_pauses.Increment();
+  }
+  placed_->group->Pause(placed_->id, pause);
+}
+
+void GenerationCall::CheckReader() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!paused_ && !ended_) return;
+    if (parts_->clock() - last_read_ < parts_->max_read_pause) return;
+    if (ended_) {
+      abandoned_ = true;
+    } else {
+      LeaveGroupLocked();
+      EndLocked(absl::ResourceExhaustedError(absl::StrCat(
+          "the caller reads too slowly: it has read nothing for ",
+          absl::FormatDuration(parts_->max_read_pause), " while ",
+          output_->pending_tokens() + output_->pending_prompt_tokens(), " tokens wait for it")));
+    }
+  }
+  on_output_();
+}
+
+bool GenerationCall::abandoned() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return abandoned_;
 }
 
 void GenerationCall::Cancel(absl::Status reason) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (ended_) return;
+    StopWaitingLocked();
     LeaveGroupLocked();
-    start_pending_ = false;
-    delta_.Clear();  // nobody reads it any more
+    if (output_.has_value()) output_->Drop();
     EndLocked(std::move(reason));
   }
   on_output_();
@@ -225,49 +350,33 @@ void GenerationCall::LeaveGroupLocked() {
 void GenerationCall::EndLocked(absl::Status status) {
   ended_ = true;
   end_time_ = parts_->clock();
+  last_read_ = end_time_;
   status_ = std::move(status);
   placed_.reset();
 }
 
-void GenerationCall::EndLocked(v1::FinishReason reason) {
+void GenerationCall::EndWithAnswerLocked() {
   EndLocked(absl::OkStatus());
-  reason_ = reason;
-  v1::StreamEnd& end = end_.emplace();
-  end.set_finish_reason(reason);
-  end.mutable_usage()->set_prompt_tokens(submit_.prompt_size());
-  end.mutable_usage()->set_completion_tokens(assembler_->completion_tokens());
-  v1::Timings& timings = *end.mutable_timings();
+  reason_ = output_->finish_reason();
+  v1::Timings timings;
   timings.set_queue_seconds(absl::ToDoubleSeconds(queue_));
   timings.set_total_seconds(absl::ToDoubleSeconds(end_time_ - context_.arrival));
   if (first_token_.has_value()) {
     timings.set_time_to_first_token_seconds(
         absl::ToDoubleSeconds(*first_token_ - context_.arrival));
   }
-  if (reason == v1::STOP_SEQUENCE) end.set_matched_stop(assembler_->matched_stop());
+  output_->Close(timings);
 }
 
 GenerationCall::Taken GenerationCall::Take(v1::GenerateResponse* message, absl::Status* status) {
   std::lock_guard<std::mutex> lock(mutex_);
   message->Clear();
-  if (start_pending_) {
-    start_pending_ = false;
-    v1::StreamStart* start = message->mutable_start();
-    start->set_request_id(context_.request_id);
-    start->set_model(parts_->model->name);
-    start->set_prompt_tokens(submit_.prompt_size());
-    return Taken::kMessage;
-  }
-  if (!StreamAssembler::IsEmpty(delta_)) {
-    *message->mutable_delta() = std::move(delta_);
-    delta_.Clear();
+  if (output_.has_value() && output_->Take(message)) {
+    last_read_ = parts_->clock();
+    FollowReaderLocked();
     return Taken::kMessage;
   }
   if (!ended_) return Taken::kNothing;
-  if (end_.has_value()) {
-    *message->mutable_end() = *std::move(end_);
-    end_.reset();
-    return Taken::kMessage;
-  }
   *status = status_;
   return Taken::kEnd;
 }
@@ -278,12 +387,12 @@ void GenerationCall::Finalize() {
   metrics.requests_in_flight.Decrement();
   metrics.CountRequest("Generate", status_.code());
   metrics.request_duration_seconds.Observe(absl::ToDoubleSeconds(end_time_ - context_.arrival));
-  const int completion_tokens = assembler_.has_value() ? assembler_->completion_tokens() : 0;
+  const int completion_tokens = output_.has_value() ? output_->completion_tokens() : 0;
   metrics.generation_tokens.Increment(completion_tokens);
-  const int later_tokens = completion_tokens - tokens_in_first_message_;
-  if (first_token_.has_value() && later_tokens > 0) {
-    metrics.time_per_output_token_seconds.Observe(
-        absl::ToDoubleSeconds(last_token_ - *first_token_) / later_tokens);
+  for (const CompletionTimes& times : times_) {
+    if (times.later_tokens == 0) continue;
+    metrics.time_per_output_token_seconds.Observe(absl::ToDoubleSeconds(times.last - *times.first) /
+                                                  static_cast<double>(times.later_tokens));
   }
   RequestRecord record;
   record.method = "Generate";
@@ -296,6 +405,10 @@ void GenerationCall::Finalize() {
   }
   record.prompt_tokens = submit_.prompt_size();
   record.completion_tokens = completion_tokens;
+  if (output_.has_value()) {
+    record.completions = output_->n();
+    record.cached_tokens = output_->cached_tokens();
+  }
   record.attempts = attempts_;
   record.total = end_time_ - context_.arrival;
   if (first_token_.has_value()) record.time_to_first_token = *first_token_ - context_.arrival;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <map>
 
 #include "base/retry_after.h"
 #include "base/testing/status_matchers.h"
@@ -59,6 +60,11 @@ class Caller {
     }
   }
 
+  void ReadFromNowOn() {
+    reads_ = true;
+    Take();
+  }
+
   // The status of the call, once it has ended.
   absl::Status Wait() {
     std::unique_lock<std::mutex> lock(mutex_);
@@ -90,7 +96,7 @@ class Caller {
   }
 
  private:
-  const bool reads_;
+  std::atomic<bool> reads_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::shared_ptr<GenerationCall> call_;
@@ -145,6 +151,9 @@ class GenerationCallTest : public ::testing::Test {
     request.mutable_stopping()->set_max_tokens(max_tokens);
     return request;
   }
+
+  // The token of a piece of one character.
+  int32_t Piece(const std::string& text) { return model_->tokenizer->Encode(text, {})->front(); }
 
   RequestRecord Logged() {
     std::lock_guard<std::mutex> lock(log_mutex_);
@@ -404,17 +413,286 @@ TEST_F(GenerationCallTest, ACallerThatReadsSlowlyGetsFewerLargerDeltas) {
   EXPECT_EQ(caller.Tokens().size(), 21u);
 }
 
-TEST_F(GenerationCallTest, ACallerThatDoesNotReadLosesItsRequest) {
+TEST_F(GenerationCallTest, ASlowReadersRequestAloneIsPausedAndGoesOn) {
+  FakeShardEngine engine(*model_);
+  parts_.max_buffered_tokens = 10;
+  StartDirectory({engine.address()});
+  Caller slow(/*reads=*/false), quick;
+  Start(slow, IdRequest({10}, 50));
+  const uint64_t slow_id = engine.WaitForSubmits(1).at(0).id();
+  Start(quick, IdRequest({10}, 50));
+  const uint64_t quick_id = engine.WaitForSubmits(2).at(1).id();
+  for (int i = 0; i < 10; ++i) engine.Send(slow_id, {i});
+  for (int i = 0; i < 20; ++i) engine.Send(quick_id, {i});
+  ASSERT_TRUE(WaitFor([&] { return quick.Tokens().size() == 20; }));
+  EXPECT_THAT(engine.WaitForPauses(0), IsEmpty());  // ten may wait
+  engine.Send(slow_id, {10});
+  engine.Send(slow_id, {11});  // was on its way
+  ASSERT_EQ(engine.WaitForPauses(1).size(), 1u);
+  EXPECT_EQ(engine.WaitForPauses(1)[0].id(), slow_id);
+  EXPECT_TRUE(engine.WaitForPauses(1)[0].paused());
+  for (int i = 20; i < 40; ++i) engine.Send(quick_id, {i});
+  ASSERT_TRUE(WaitFor([&] { return quick.Tokens().size() == 40; }));
+  slow.Take();
+  ASSERT_EQ(engine.WaitForPauses(2).size(), 2u);
+  EXPECT_EQ(engine.WaitForPauses(2)[1].id(), slow_id);
+  EXPECT_FALSE(engine.WaitForPauses(2)[1].paused());
+  EXPECT_EQ(slow.Tokens().size(), 12u);
+  engine.Send(slow_id, {12}, internal::Finish::LENGTH);
+  engine.Send(quick_id, {12}, internal::Finish::LENGTH);
+  ASSERT_THAT(quick.Wait(), IsOk());
+  slow.ReadFromNowOn();
+  ASSERT_THAT(slow.Wait(), IsOk());
+  EXPECT_EQ(slow.Tokens().size(), 13u);
+  EXPECT_EQ(metrics_.reader_pauses.Value(), 1);
+  EXPECT_THAT(engine.WaitForCancels(0), IsEmpty());
+}
+
+TEST_F(GenerationCallTest, TheCompletionsOfASlowReaderCountTogether) {
+  FakeShardEngine engine(*model_);
+  parts_.max_buffered_tokens = 8;
+  StartDirectory({engine.address()});
+  v1::GenerateRequest request = IdRequest({10}, 50);
+  request.set_n(3);
+  Caller caller(/*reads=*/false);
+  Start(caller, request);
+  const uint64_t id = engine.WaitForSubmits(1).at(0).id();
+  for (int i = 0; i < 3; ++i) {
+    for (int index = 0; index < 3; ++index) {
+      engine.Send(id, {i}, internal::Finish::REASON_UNSPECIFIED, index);
+    }
+  }
+  EXPECT_EQ(engine.WaitForPauses(1).size(), 1u);
+}
+
+TEST_F(GenerationCallTest, ACallerThatNeverReadsLosesItsRequestAndIsThenCutOff) {
+  FakeShardEngine engine(*model_);
+  fake_time_ = true;
+  parts_.max_buffered_tokens = 10;
+  parts_.max_read_pause = absl::Seconds(60);
+  StartDirectory({engine.address()});
+  Caller caller(/*reads=*/false);
+  const auto call = Start(caller, IdRequest({10}, 50));
+  const uint64_t id = engine.WaitForSubmits(1).at(0).id();
+  now_ms_ += 100000;
+  call->CheckReader();  // waiting for the first token is no fault
+  for (int i = 0; i < 11; ++i) engine.Send(id, {i});
+  ASSERT_EQ(engine.WaitForPauses(1).size(), 1u);
+  now_ms_ += 59000;
+  call->CheckReader();
+  EXPECT_THAT(engine.WaitForCancels(0), IsEmpty());
+  now_ms_ += 2000;
+  call->CheckReader();
+  EXPECT_THAT(engine.WaitForCancels(1), ElementsAre(id));
+  call->CheckReader();
+  EXPECT_FALSE(call->abandoned());
+  now_ms_ += 61000;
+  call->CheckReader();
+  EXPECT_TRUE(call->abandoned());
+  caller.Take();
+  EXPECT_THAT(caller.Wait(), StatusIs(absl::StatusCode::kResourceExhausted,
+                                      ::testing::AllOf(HasSubstr("slowly"), HasSubstr("1m"),
+                                                       HasSubstr("11 tokens"))));
+  EXPECT_EQ(caller.Tokens().size(), 11u);
+}
+
+TEST_F(GenerationCallTest, AGroupThatKnowsNoPausesCannotFillTheRouter) {
   FakeShardEngine engine(*model_);
   parts_.max_buffered_tokens = 10;
   StartDirectory({engine.address()});
   Caller caller(/*reads=*/false);
   Start(caller, IdRequest({10}, 50));
   const uint64_t id = engine.WaitForSubmits(1).at(0).id();
-  for (int i = 0; i < 11; ++i) engine.Send(id, {i});
+  for (int i = 0; i < 5; ++i) engine.Send(id, std::vector<int32_t>(1000, 5));
   EXPECT_THAT(engine.WaitForCancels(1), ElementsAre(id));
   caller.Take();
   EXPECT_THAT(caller.Wait(), StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("slowly")));
+}
+
+TEST_F(GenerationCallTest, EachCompletionHasItsDeltasAndItsEnd) {
+  FakeShardEngine engine(*model_);
+  StartDirectory({engine.address()});
+  v1::GenerateRequest request = IdRequest({10, 20}, 50);
+  request.set_n(3);
+  request.set_cache_salt("tenant");
+  request.mutable_stopping()->add_stop("b");
+  Caller caller;
+  Start(caller, request);
+  const internal::SubmitRequest sent = engine.WaitForSubmits(1).at(0);
+  EXPECT_EQ(sent.n(), 3);
+  EXPECT_EQ(sent.cache_salt(), "tenant");
+  const uint64_t id = sent.id();
+  const int32_t x = Piece("x"), b = Piece("b"), c = Piece("c");
+  engine.SendStarted(id, /*cached_tokens=*/1, /*queue_seconds=*/0.25);
+  const auto none = internal::Finish::REASON_UNSPECIFIED;
+  engine.Send(id, {x}, none, 2);
+  engine.Send(id, {c, c}, none, 0);
+  engine.Send(id, {x, b, c}, none, 1);  // the stop string ends this one alone
+  EXPECT_THAT(engine.WaitForCancels(1), ElementsAre(id));
+  EXPECT_TRUE(engine.cancels()[0].has_index());
+  EXPECT_EQ(engine.cancels()[0].index(), 1);
+  engine.Send(id, {c}, none, 1);  // was on its way
+  engine.Send(id, {x}, internal::Finish::STOP, 0);
+  engine.Send(id, {x}, internal::Finish::LENGTH, 2);
+  ASSERT_THAT(caller.Wait(), IsOk());
+  std::map<int, std::string> text;
+  std::map<int, v1::SequenceEnd> ends;
+  for (const auto& m : caller.messages()) {
+    if (m.has_sequence_end()) ends[m.sequence_end().index()] = m.sequence_end();
+    if (!m.has_delta()) continue;
+    EXPECT_EQ(ends.count(m.delta().index()), 0u) << "a delta behind the end";
+    text[m.delta().index()] += m.delta().text();
+  }
+  EXPECT_THAT(
+      text, ElementsAre(std::make_pair(0, "ccx"), std::make_pair(1, "x"), std::make_pair(2, "xx")));
+  ASSERT_EQ(ends.size(), 3u);
+  EXPECT_EQ(ends[0].finish_reason(), v1::STOP);
+  EXPECT_EQ(ends[1].finish_reason(), v1::STOP_SEQUENCE);
+  EXPECT_EQ(ends[1].matched_stop(), "b");
+  EXPECT_EQ(ends[1].completion_tokens(), 2);
+  EXPECT_EQ(ends[2].finish_reason(), v1::LENGTH);
+  const v1::StreamEnd end = caller.End();
+  EXPECT_EQ(end.finish_reason(), v1::STOP);
+  EXPECT_EQ(end.usage().prompt_tokens(), 2);
+  EXPECT_EQ(end.usage().cached_tokens(), 1);
+  EXPECT_EQ(end.usage().completion_tokens(), 7);
+  EXPECT_EQ(end.timings().queue_seconds(), 0.25);
+  EXPECT_EQ(Logged().completions, 3);
+  EXPECT_EQ(Logged().cached_tokens, 1);
+  EXPECT_EQ(directory_->ready_groups(), 1);
+}
+
+TEST_F(GenerationCallTest, AnErrorOfOneCompletionEndsThemAll) {
+  FakeShardEngine engine(*model_);
+  StartDirectory({engine.address()});
+  v1::GenerateRequest request = IdRequest({10}, 50);
+  request.set_n(2);
+  Caller caller;
+  Start(caller, request);
+  const uint64_t id = engine.WaitForSubmits(1).at(0).id();
+  engine.Send(id, {11});
+  internal::EngineFrame frame;
+  frame.add_outputs()->set_id(id);
+  frame.mutable_outputs(0)->set_index(1);
+  frame.mutable_outputs(0)->mutable_finish()->set_reason(internal::Finish::ERROR);
+  frame.mutable_outputs(0)->mutable_finish()->set_code(8);
+  frame.mutable_outputs(0)->mutable_finish()->set_message("no pages");
+  engine.SendFrame(frame);
+  EXPECT_THAT(caller.Wait(), StatusIs(absl::StatusCode::kResourceExhausted, "no pages"));
+  EXPECT_THAT(engine.WaitForCancels(1), ElementsAre(id));
+  EXPECT_FALSE(engine.cancels()[0].has_index());
+}
+
+TEST_F(GenerationCallTest, ACompletionThatWasNotAskedForIsAnInternalError) {
+  FakeShardEngine engine(*model_);
+  StartDirectory({engine.address()});
+  Caller caller;
+  Start(caller, IdRequest({10}, 50));
+  const uint64_t id = engine.WaitForSubmits(1).at(0).id();
+  engine.Send(id, {11}, internal::Finish::REASON_UNSPECIFIED, 1);
+  EXPECT_THAT(caller.Wait(), StatusIs(absl::StatusCode::kInternal, HasSubstr("completion 1 of 1")));
+  EXPECT_THAT(engine.WaitForCancels(1), ElementsAre(id));
+}
+
+TEST_F(GenerationCallTest, TheStartComesWhenTheFirstStepIsPlanned) {
+  FakeShardEngine engine(*model_);
+  StartDirectory({engine.address()});
+  Caller caller;
+  Start(caller, IdRequest({10, 20, 30}, 50));
+  const uint64_t id = engine.WaitForSubmits(1).at(0).id();
+  EXPECT_THAT(caller.messages(), IsEmpty());
+  engine.SendStarted(id, /*cached_tokens=*/2);
+  ASSERT_TRUE(WaitFor([&] { return caller.messages().size() == 1; }));
+  EXPECT_EQ(caller.messages()[0].start().cached_tokens(), 2);
+  EXPECT_EQ(caller.messages()[0].start().prompt_tokens(), 3);
+  engine.Send(id, {1}, internal::Finish::LENGTH);
+  ASSERT_THAT(caller.Wait(), IsOk());
+  EXPECT_EQ(caller.End().usage().cached_tokens(), 2);
+}
+
+TEST_F(GenerationCallTest, ARequestThatFailsBeforeItStartedIsItsStatusAlone) {
+  FakeShardEngine engine(*model_);
+  StartDirectory({engine.address()});
+  Caller caller;
+  Start(caller, IdRequest({10}, 50));
+  engine.SendError(engine.WaitForSubmits(1).at(0).id(), absl::StatusCode::kInvalidArgument, "no");
+  EXPECT_THAT(caller.Wait(), StatusIs(absl::StatusCode::kInvalidArgument, "no"));
+  EXPECT_THAT(caller.messages(), IsEmpty());
+}
+
+TEST_F(GenerationCallTest, AMovedRequestStartsOnceAndRepeatsNothingOfThePrompt) {
+  FakeShardEngine a(*model_), b(*model_);
+  StartDirectory({a.address(), b.address()});
+  v1::GenerateRequest request = IdRequest({10, 20, 30, 40}, 50);
+  request.set_prompt_logprobs(1);
+  Caller caller;
+  Start(caller, request);
+  ASSERT_TRUE(
+      WaitFor([&] { return a.WaitForSubmits(0).size() + b.WaitForSubmits(0).size() == 1; }));
+  FakeShardEngine& first = a.WaitForSubmits(0).empty() ? b : a;
+  FakeShardEngine& second = a.WaitForSubmits(0).empty() ? a : b;
+  const auto send_prompt = [](FakeShardEngine& engine, const std::vector<int32_t>& ids) {
+    internal::EngineFrame frame;
+    internal::SequenceOutput* output = frame.add_outputs();
+    output->set_id(engine.WaitForSubmits(1).at(0).id());
+    for (const int32_t id : ids) {
+      internal::TokenOutput* token = output->add_prompt();
+      token->set_token_id(id);
+      for (const int32_t top : {id, id + 1}) {
+        token->add_top_ids(top);
+        token->add_top_logprobs(-1);
+      }
+    }
+    engine.SendFrame(frame);
+  };
+  EXPECT_TRUE(first.WaitForSubmits(1)[0].want_prompt_logprobs());
+  EXPECT_EQ(first.WaitForSubmits(1)[0].top_prompt_logprobs(), 1);
+  first.SendStarted(first.WaitForSubmits(1)[0].id(), 2);
+  send_prompt(first, {20});
+  ASSERT_TRUE(WaitFor([&] { return caller.messages().size() == 2; }));
+  first.CutStreams();
+  ASSERT_EQ(second.WaitForSubmits(1).size(), 1u);
+  const uint64_t id = second.WaitForSubmits(1)[0].id();
+  second.SendStarted(id, 1);
+  send_prompt(second, {20, 30});
+  send_prompt(second, {40});
+  second.Send(id, {1}, internal::Finish::LENGTH);
+  ASSERT_THAT(caller.Wait(), IsOk());
+  std::vector<int32_t> prompt;
+  int starts = 0;
+  bool in_order = true;
+  for (const auto& m : caller.messages()) {
+    starts += m.has_start() ? 1 : 0;
+    if (!m.has_prompt_logprobs()) continue;
+    in_order &= m.prompt_logprobs().first_position() == static_cast<int>(prompt.size()) + 1;
+    for (const auto& token : m.prompt_logprobs().tokens()) {
+      prompt.push_back(token.token_id());
+      EXPECT_EQ(token.top_size(), 1);
+    }
+  }
+  EXPECT_THAT(prompt, ElementsAre(20, 30, 40));
+  EXPECT_TRUE(in_order);
+  EXPECT_EQ(starts, 1);
+  EXPECT_EQ(caller.End().usage().cached_tokens(), 1);  // of the group that served it
+}
+
+TEST_F(GenerationCallTest, ACancelWhileItWaitsForAGroupLeavesNothingBehind) {
+  FakeShardEngine engine(*model_);
+  engine.SetServing(false);
+  parts_.wait_for_group = absl::Seconds(60);
+  StartDirectory({engine.address()}, /*wait_ready=*/false);
+  Caller caller;
+  const auto call = Start(caller, IdRequest({10}, 5));
+  EXPECT_EQ(metrics_.requests_waiting_for_group.Value(), 1);
+  call->Cancel(absl::CancelledError("the caller is gone"));
+  EXPECT_THAT(caller.Wait(), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_EQ(metrics_.requests_waiting_for_group.Value(), 0);
+  EXPECT_EQ(metrics_.requests_in_flight.Value(), 0);
+  EXPECT_EQ(admission_.in_flight(), 0);
+  engine.SetServing(true);
+  ASSERT_TRUE(WaitFor([&] { return directory_->waiting() == 0; }));
+  EXPECT_EQ(metrics_.requests_waiting_for_group.Value(), 0);
+  EXPECT_THAT(engine.WaitForSubmits(0), IsEmpty());
 }
 
 // Four tokens every 40 ms: 10 ms a token, 40 ms between messages.

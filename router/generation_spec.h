@@ -17,8 +17,11 @@ struct GenerationSpec {
   internal::StoppingSettings stopping;
   std::vector<std::string> stop;  // stop strings: only the router knows text
   std::optional<int> logprobs;    // unset: none; 0: of the chosen tokens; k: and the k likeliest
+  std::optional<int> prompt_logprobs;  // the same of the prompt's tokens
+  int n = 1;                           // completions
   int priority = 0;
   bool show_special = false;
+  std::string cache_salt;
 };
 
 }  // namespace facet

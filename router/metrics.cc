@@ -51,6 +51,9 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry)
       retries(AddCounter(registry, "facet_router_retries_total",
                          "Requests sent to a second shard group, since the first was lost, full "
                          "or draining before it gave a token.")),
+      reader_pauses(AddCounter(registry, "facet_router_reader_pauses_total",
+                               "How often a request was paused, since its caller was behind with "
+                               "reading.")),
       prompt_tokens(AddCounter(registry, "facet_router_prompt_tokens_total",
                                "Tokens of the prompts that were sent to a shard group.")),
       generation_tokens(AddCounter(registry, "facet_router_generation_tokens_total",
@@ -62,12 +65,12 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry)
                        "Time from the arrival of a request to its first token.", RequestBuckets())),
       inter_token_latency_seconds(AddHistogram(
           registry, "facet_inter_token_latency_seconds",
-          "Time between two messages with tokens of one request; a message may hold several.",
+          "Time between two messages with tokens of one completion; a message may hold several.",
           PerTokenBuckets())),
-      time_per_output_token_seconds(
-          AddHistogram(registry, "facet_time_per_output_token_seconds",
-                       "Mean time per token of one request, after its first message with tokens.",
-                       PerTokenBuckets())),
+      time_per_output_token_seconds(AddHistogram(
+          registry, "facet_time_per_output_token_seconds",
+          "Mean time per token of one completion, after its first message with tokens.",
+          PerTokenBuckets())),
       request_duration_seconds(AddHistogram(registry, "facet_request_duration_seconds",
                                             "Time from the arrival of a request to its end.",
                                             RequestBuckets())),

@@ -28,15 +28,16 @@ class RouterMetrics {
   prometheus::Gauge& groups_ready;
   prometheus::Gauge& groups;
   prometheus::Counter& retries;
+  prometheus::Counter& reader_pauses;
   prometheus::Counter& prompt_tokens;
   prometheus::Counter& generation_tokens;
   prometheus::Histogram& tokenize_seconds;
   // From the arrival of the request to its first token.
   prometheus::Histogram& time_to_first_token_seconds;
-  // Between two messages with tokens; a message may hold several.
+  // Between two messages with tokens of one completion; a message may hold several.
   prometheus::Histogram& inter_token_latency_seconds;
-  // Of one request: from its first message with tokens to its last one, divided by the tokens that
-  // came after the first message. Only requests that have such tokens.
+  // Of one completion: from its first message with tokens to its last one, divided by the tokens
+  // that came after the first message. Only completions that have such tokens.
   prometheus::Histogram& time_per_output_token_seconds;
   prometheus::Histogram& request_duration_seconds;
 

@@ -22,10 +22,10 @@ TEST_F(RouterMetricsTest, EveryMetricIsThereFromTheStart) {
   for (const char* name :
        {"facet_router_requests_in_flight", "facet_router_requests_waiting_for_group",
         "facet_router_groups_ready", "facet_router_groups", "facet_router_retries_total",
-        "facet_router_prompt_tokens_total", "facet_router_generation_tokens_total",
-        "facet_router_tokenize_seconds_count", "facet_time_to_first_token_seconds_count",
-        "facet_inter_token_latency_seconds_count", "facet_time_per_output_token_seconds_count",
-        "facet_request_duration_seconds_count"}) {
+        "facet_router_reader_pauses_total", "facet_router_prompt_tokens_total",
+        "facet_router_generation_tokens_total", "facet_router_tokenize_seconds_count",
+        "facet_time_to_first_token_seconds_count", "facet_inter_token_latency_seconds_count",
+        "facet_time_per_output_token_seconds_count", "facet_request_duration_seconds_count"}) {
     EXPECT_THAT(page, HasSubstr(std::string("\n") + name + " 0\n"));
   }
 }

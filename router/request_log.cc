@@ -21,7 +21,9 @@ std::string FormatRequestRecord(const RequestRecord& record, absl::Time now) {
   add_text("model", record.model);
   add_text("group", record.group);
   add_text("finish_reason", record.finish_reason);
+  json["completions"] = record.completions;
   json["prompt_tokens"] = record.prompt_tokens;
+  json["cached_tokens"] = record.cached_tokens;
   json["completion_tokens"] = record.completion_tokens;
   json["attempts"] = record.attempts;
   json["total_seconds"] = absl::ToDoubleSeconds(record.total);

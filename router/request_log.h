@@ -19,7 +19,9 @@ struct RequestRecord {
   std::string model;
   std::string group;          // the shard group that served it; empty: none did
   std::string finish_reason;  // as the proto names it; empty: none
+  int completions = 0;        // of the one prompt
   int prompt_tokens = 0;
+  int cached_tokens = 0;  // of the prompt
   int completion_tokens = 0;
   int attempts = 0;  // groups that it was sent to
   absl::Duration total;
@@ -28,8 +30,9 @@ struct RequestRecord {
 };
 
 // One line of JSON, without the line's end:
-//   time, method, request_id, trace_id, code, message, model, group, finish_reason, prompt_tokens,
-//   completion_tokens, attempts, total_seconds, time_to_first_token_seconds, queue_seconds
+//   time, method, request_id, trace_id, code, message, model, group, finish_reason, completions,
+//   prompt_tokens, cached_tokens, completion_tokens, attempts, total_seconds,
+//   time_to_first_token_seconds, queue_seconds
 // What is empty or unset is left out.
 std::string FormatRequestRecord(const RequestRecord& record, absl::Time now);
 

@@ -14,7 +14,9 @@ RequestRecord Served() {
   record.model = "m";
   record.group = "10.0.0.1:7000";
   record.finish_reason = "LENGTH";
+  record.completions = 2;
   record.prompt_tokens = 7;
+  record.cached_tokens = 3;
   record.completion_tokens = 5;
   record.attempts = 1;
   record.total = absl::Milliseconds(1500);
@@ -35,7 +37,9 @@ TEST(RequestLogTest, AServedRequestIsOneLineOfJson) {
                                {"model", "m"},
                                {"group", "10.0.0.1:7000"},
                                {"finish_reason", "LENGTH"},
+                               {"completions", 2},
                                {"prompt_tokens", 7},
+                               {"cached_tokens", 3},
                                {"completion_tokens", 5},
                                {"attempts", 1},
                                {"total_seconds", 1.5},

@@ -35,6 +35,11 @@ absl::Status CheckUtf8(const std::string& field, const std::string& text) {
   return absl::OkStatus();
 }
 
+absl::Status CheckTopLogprobs(const char* field, int value) {
+  if (value >= 0 && value <= RequestLimits::kMaxTopLogprobs) return absl::OkStatus();
+  return FieldError(field, value, absl::StrCat("0 to ", RequestLimits::kMaxTopLogprobs));
+}
+
 constexpr double kMaxDouble = std::numeric_limits<double>::max();
 
 }  // namespace
@@ -62,12 +67,24 @@ absl::StatusOr<GenerationSpec> RequestValidator::Validate(
   FACET_RETURN_IF_ERROR(ResolveSampling(request.sampling(), &spec.sampling));
   FACET_RETURN_IF_ERROR(ResolveStopping(request.stopping(), &spec));
   if (request.has_logprobs()) {
-    if (request.logprobs() < 0 || request.logprobs() > RequestLimits::kMaxTopLogprobs) {
-      return FieldError("logprobs", request.logprobs(),
-                        absl::StrCat("0 to ", RequestLimits::kMaxTopLogprobs));
-    }
+    FACET_RETURN_IF_ERROR(CheckTopLogprobs("logprobs", request.logprobs()));
     spec.logprobs = request.logprobs();
   }
+  if (request.has_prompt_logprobs()) {
+    FACET_RETURN_IF_ERROR(CheckTopLogprobs("prompt_logprobs", request.prompt_logprobs()));
+    spec.prompt_logprobs = request.prompt_logprobs();
+  }
+  if (request.n() < 0 || request.n() > RequestLimits::kMaxCompletions) {
+    return FieldError("n", request.n(),
+                      absl::StrCat("0 to ", RequestLimits::kMaxCompletions, "; 0 is one"));
+  }
+  spec.n = std::max(1, request.n());
+  if (request.cache_salt().size() > RequestLimits::kMaxCacheSaltBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cache_salt has ", request.cache_salt().size(), " bytes; at most ",
+                     RequestLimits::kMaxCacheSaltBytes, " are accepted"));
+  }
+  spec.cache_salt = request.cache_salt();
   if (std::abs(static_cast<int64_t>(request.priority())) > RequestLimits::kMaxPriority) {
     return FieldError(
         "priority", request.priority(),

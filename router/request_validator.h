@@ -26,6 +26,8 @@ struct RequestLimits {
   static constexpr int kMaxStopTokenIds = 64;
   static constexpr int kMaxTopLogprobs = 20;
   static constexpr int kMaxPriority = 100;
+  static constexpr int kMaxCompletions = 16;
+  static constexpr int kMaxCacheSaltBytes = 256;
 
   // Of a prompt given as text: refused before it is tokenized.
   size_t max_prompt_bytes = 4 << 20;

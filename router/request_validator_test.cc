@@ -185,6 +185,16 @@ std::vector<Case> StoppingCases() {
       {"logprobs_20", CHANGE(r.set_logprobs(20)), {}},
       {"logprobs_21", CHANGE(r.set_logprobs(21)), {"logprobs", "21", "20"}},
       {"logprobs_negative", CHANGE(r.set_logprobs(-1)), {"logprobs", "-1"}},
+      {"prompt_logprobs_zero", CHANGE(r.set_prompt_logprobs(0)), {}},
+      {"prompt_logprobs_20", CHANGE(r.set_prompt_logprobs(20)), {}},
+      {"prompt_logprobs_21", CHANGE(r.set_prompt_logprobs(21)), {"prompt_logprobs", "21", "20"}},
+      {"prompt_logprobs_negative", CHANGE(r.set_prompt_logprobs(-1)), {"prompt_logprobs", "-1"}},
+      {"n_zero", CHANGE(r.set_n(0)), {}},
+      {"n_16", CHANGE(r.set_n(16)), {}},
+      {"n_17", CHANGE(r.set_n(17)), {"n is 17", "16"}},
+      {"n_negative", CHANGE(r.set_n(-1)), {"n is -1", "16"}},
+      {"salt_256", CHANGE(r.set_cache_salt(std::string(256, 's'))), {}},
+      {"salt_257", CHANGE(r.set_cache_salt(std::string(257, 's'))), {"cache_salt", "257", "256"}},
       {"priority_low", CHANGE(r.set_priority(-100)), {}},
       {"priority_too_high", CHANGE(r.set_priority(101)), {"priority", "101", "100"}},
       {"priority_lowest_int",
@@ -233,6 +243,9 @@ TEST(RequestValidatorTest, OpenFieldsTakeTheCheckpointsDefaults) {
   EXPECT_THAT(spec->sampling.suppress_tokens(), ElementsAre(4, 5));
   EXPECT_EQ(spec->stopping.end_token_ids_size(), 2);
   EXPECT_EQ(spec->logprobs, std::nullopt);
+  EXPECT_EQ(spec->prompt_logprobs, std::nullopt);
+  EXPECT_EQ(spec->n, 1);
+  EXPECT_EQ(spec->cache_salt, "");
 }
 
 TEST(RequestValidatorTest, GivenFieldsWinOverTheDefaults) {

@@ -24,6 +24,7 @@ RouterParts MakeParts(const Router::Options& options) {
   parts.log = options.log;
   parts.wait_for_group = options.wait_for_group;
   parts.max_buffered_tokens = options.max_buffered_tokens;
+  parts.max_read_pause = options.max_read_pause;
   return parts;
 }
 
@@ -63,9 +64,10 @@ absl::Status Router::Options::Validate() const {
   if (limits.max_prompt_bytes < 1) {
     return OptionError("max_prompt_bytes", absl::StrCat(limits.max_prompt_bytes), "1 and above");
   }
-  if (max_buffered_tokens < 1) {
-    return OptionError("max_buffered_tokens", absl::StrCat(max_buffered_tokens), "1 and above");
+  if (max_buffered_tokens < 1 || max_buffered_tokens > 1 << 20) {
+    return OptionError("max_buffered_tokens", absl::StrCat(max_buffered_tokens), "1 to 1048576");
   }
+  FACET_RETURN_IF_ERROR(CheckPositive("max_read_pause", max_read_pause));
   return absl::OkStatus();
 }
 
@@ -90,6 +92,7 @@ Router::Router(Options options, prometheus::Registry& registry, GroupDirectory::
                 metrics_.groups.Set(total);
                 on_change(ready, total);
               }),
+      readers_(std::clamp(options.max_read_pause / 8, absl::Milliseconds(5), absl::Seconds(1))),
       pool_(options.tokenizer_threads,
             /*max_queue=*/static_cast<size_t>(2 * options.max_requests)) {
   parts_.model = model_.get();
@@ -107,6 +110,7 @@ std::shared_ptr<GenerationCall> Router::Generate(const v1::GenerateRequest& requ
   std::shared_ptr<GenerationCall> call = GenerationCall::Create(
       &parts_, std::move(context), permit.ok() ? *std::move(permit) : Admission::Permit(),
       std::move(on_output));
+  readers_.Add(call);
   // The request is copied: the caller may be gone before a thread is free.
   if (refusal.ok()) refusal = pool_.Run([call, request] { call->Start(request); });
   if (!refusal.ok()) call->Cancel(std::move(refusal));

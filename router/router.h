@@ -15,6 +15,7 @@
 #include "router/group_directory.h"
 #include "router/metrics.h"
 #include "router/prompt_builder.h"
+#include "router/reader_watch.h"
 #include "router/request_context.h"
 #include "router/request_log.h"
 #include "router/request_validator.h"
@@ -38,7 +39,9 @@ class Router {
     int max_requests = 256;     // Generate calls at the same time; >= 1
     int tokenizer_threads = 1;  // >= 1
     RequestLimits limits;
-    size_t max_buffered_tokens = 4096;  // of one slow caller
+    // Of one slow caller: see RouterParts.
+    int max_buffered_tokens = 1024;
+    absl::Duration max_read_pause = absl::Minutes(1);
     RequestLog log = LogRequestToStdout;
 
     absl::Status Validate() const;
@@ -81,6 +84,7 @@ class Router {
   Admission admission_;
   RouterParts parts_;
   GroupDirectory groups_;
+  ReaderWatch readers_;
   TaskPool pool_;
 };
 

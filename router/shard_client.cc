@@ -62,26 +62,44 @@ absl::StatusOr<uint64_t> ShardClient::Submit(internal::SubmitRequest request,
   }
   const uint64_t id = next_id_++;
   const int64_t tokens = request.prompt_size();
+  const int completions = std::max(1, request.n());
   internal::RouterFrame frame;
   *frame.mutable_submit() = std::move(request);
   frame.mutable_submit()->set_id(id);
   FACET_RETURN_IF_ERROR(stream_->Send(std::move(frame)));
   // The engine may answer already, but OnFrame waits for the mutex.
-  requests_.emplace(id, Request{std::move(sink), tokens});
+  requests_.emplace(id, Request{std::move(sink), tokens, completions});
   load_ += tokens;
   return id;
 }
 
-void ShardClient::Cancel(uint64_t id) {
+void ShardClient::Cancel(uint64_t id, std::optional<int> index) {
   std::lock_guard<std::mutex> lock(mutex_);
   const auto it = requests_.find(id);
   if (it == requests_.end()) return;
-  load_ -= it->second.tokens;
-  requests_.erase(it);
   internal::RouterFrame frame;
   frame.mutable_cancel()->set_id(id);
+  if (!EndLocked(it, index.value_or(-1))) frame.mutable_cancel()->set_index(*index);
   // A stream that has ended has cancelled it already.
   if (stream_ != nullptr) stream_->Send(std::move(frame)).IgnoreError();
+}
+
+void ShardClient::Pause(uint64_t id, bool paused) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (requests_.count(id) == 0 || stream_ == nullptr) return;
+  internal::RouterFrame frame;
+  frame.mutable_pause()->set_id(id);
+  frame.mutable_pause()->set_paused(paused);
+  stream_->Send(std::move(frame)).IgnoreError();
+}
+
+bool ShardClient::EndLocked(std::map<uint64_t, Request>::iterator request, int index) {
+  Request& state = request->second;
+  if (index >= 0) state.ended.insert(index);
+  if (index >= 0 && state.ended.size() < static_cast<size_t>(state.completions)) return false;
+  load_ -= state.tokens;
+  requests_.erase(request);
+  return true;
 }
 
 bool ShardClient::ready() const {
@@ -276,10 +294,7 @@ void ShardClient::OnFrame(const internal::EngineFrame& frame) {
       deliveries.emplace_back(it->second.sink, &output);
       it->second.tokens += output.tokens_size();
       load_ += output.tokens_size();
-      if (output.has_finish()) {
-        load_ -= it->second.tokens;
-        requests_.erase(it);
-      }
+      if (output.has_finish()) EndLocked(it, output.index());
     }
   }
   for (const auto& [sink, output] : deliveries) sink->OnOutput(*output);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -67,13 +68,18 @@ class ShardClient {
   ShardClient(const ShardClient&) = delete;
   ShardClient& operator=(const ShardClient&) = delete;
 
-  // Sends a request; request.id is set here. From then on `sink` hears of it until its finish, its
-  // loss, or Cancel. Unavailable if the group is not ready; ResourceExhausted if it does not read.
+  // Sends a request; request.id is set here. From then on `sink` hears of it until the finish of
+  // all its completions (of an index below 0: at once), its loss, or Cancel. Unavailable if the
+  // group is not ready; ResourceExhausted if it does not read.
   absl::StatusOr<uint64_t> Submit(internal::SubmitRequest request, std::shared_ptr<ShardSink> sink);
 
-  // Ends a request; its sink hears nothing more (a call that has begun may still end). No effect if
-  // there is none of this id.
-  void Cancel(uint64_t id);
+  // Ends a request, or one of its completions; the sink hears nothing more of it (a call that has
+  // begun may still end). No effect if there is none of this id.
+  void Cancel(uint64_t id, std::optional<int> index = std::nullopt);
+
+  // Stops the steps of a request whose reader is behind, or goes on with them; it keeps its place.
+  // What is on its way still comes. No effect if there is none of this id.
+  void Pause(uint64_t id, bool paused);
 
   const std::string& address() const { return options_.address; }
   bool ready() const;
@@ -89,8 +95,13 @@ class ShardClient {
   struct Request {
     std::shared_ptr<ShardSink> sink;
     int64_t tokens = 0;
+    int completions = 1;
+    std::set<int> ended = {};  // of them
   };
 
+  // Completion `index` has ended, all of them if it is below 0; true if none is left: then the
+  // request is forgotten.
+  bool EndLocked(std::map<uint64_t, Request>::iterator request, int index);
   void Run();
   absl::Status RunSession();
   absl::Status WaitUntilServing(grpc::health::v1::Health::Stub* health);

@@ -19,8 +19,8 @@ std::unique_ptr<ShardStream> ShardStream::Open(internal::ShardEngine::Stub* stub
 absl::Status ShardStream::Send(internal::RouterFrame frame) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (ended_) return absl::UnavailableError("the stream to the shard group has ended");
-  // A cancel is small and makes room on the other side: it always passes.
-  if (queue_.size() >= max_queue_ && !frame.has_cancel()) {
+  // The others are small, few for each request, and make room on the other side: they always pass.
+  if (queue_.size() >= max_queue_ && frame.has_submit()) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "the shard group does not read: ", queue_.size(), " requests wait to be sent"));
   }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "router/token_logprob.h"
+
 namespace facet {
 namespace {
 
@@ -31,7 +33,7 @@ bool StreamAssembler::Push(const google::protobuf::RepeatedPtrField<internal::To
     if (stops_.matched()) break;
     ++completion_tokens_;
     delta->add_token_ids(token.token_id());
-    if (logprobs_.has_value()) AppendLogprob(token, delta);
+    if (logprobs_.has_value()) *delta->add_logprobs() = ToTokenLogprob(token, *logprobs_);
     if (tokenizer_ == nullptr) continue;
     text.clear();
     AppendText(token, &text);
@@ -66,18 +68,6 @@ bool StreamAssembler::EndsGeneration(int32_t id) const {
   if (!std::binary_search(model_end_ids_.begin(), model_end_ids_.end(), id)) return false;
   // The model's end token is a control token as a rule: whoever asks for those sees it.
   return !(show_special_ && tokenizer_->IsSpecial(id));
-}
-
-void StreamAssembler::AppendLogprob(const internal::TokenOutput& token, v1::Delta* delta) const {
-  v1::TokenLogprob* out = delta->add_logprobs();
-  out->set_token_id(token.token_id());
-  out->set_logprob(token.logprob());
-  const int count = std::min({*logprobs_, token.top_ids_size(), token.top_logprobs_size()});
-  for (int i = 0; i < count; ++i) {
-    v1::TopLogprob* top = out->add_top();
-    top->set_token_id(token.top_ids(i));
-    top->set_logprob(token.top_logprobs(i));
-  }
 }
 
 bool StreamAssembler::IsEmpty(const v1::Delta& delta) {

@@ -52,7 +52,6 @@ class StreamAssembler {
   void AppendText(const internal::TokenOutput& token, std::string* text);
   // An id that ends the generation counts as a token, but adds no text.
   bool EndsGeneration(int32_t id) const;
-  void AppendLogprob(const internal::TokenOutput& token, v1::Delta* delta) const;
 
   const Tokenizer* const tokenizer_;  // may be null
   const bool show_special_;

@@ -53,8 +53,10 @@ class FakeShardEngine::Engine final : public internal::ShardEngine::Service {
       if (frame.has_submit()) {
         fake_->submits_.push_back(frame.submit());
         on_submit = fake_->on_submit_;
+      } else if (frame.has_pause()) {
+        fake_->pauses_.push_back(frame.pause());
       } else {
-        fake_->cancels_.push_back(frame.cancel().id());
+        fake_->cancels_.push_back(frame.cancel());
       }
       fake_->changed_.notify_all();
     }
@@ -126,11 +128,21 @@ internal::EngineInfo FakeShardEngine::info() const {
   return info_;
 }
 
-void FakeShardEngine::Send(uint64_t id, const std::vector<int32_t>& tokens,
-                           internal::Finish::Reason finish) {
+void FakeShardEngine::SendStarted(uint64_t id, int cached_tokens, double queue_seconds) {
   internal::EngineFrame frame;
   internal::SequenceOutput* output = frame.add_outputs();
   output->set_id(id);
+  output->mutable_started()->set_cached_tokens(cached_tokens);
+  output->mutable_started()->set_queue_seconds(queue_seconds);
+  SendFrame(frame);
+}
+
+void FakeShardEngine::Send(uint64_t id, const std::vector<int32_t>& tokens,
+                           internal::Finish::Reason finish, int index) {
+  internal::EngineFrame frame;
+  internal::SequenceOutput* output = frame.add_outputs();
+  output->set_id(id);
+  output->set_index(index);
   for (const int32_t token : tokens) output->add_tokens()->set_token_id(token);
   if (finish != internal::Finish::REASON_UNSPECIFIED) {
     output->mutable_finish()->set_reason(finish);
@@ -148,6 +160,7 @@ void FakeShardEngine::SendError(uint64_t id, absl::StatusCode code, const std::s
   finish->set_code(static_cast<int32_t>(code));
   finish->set_message(message);
   finish->set_retry_after_ms(retry_after_ms);
+  output->set_index(-1);
   SendFrame(frame);
 }
 
@@ -187,7 +200,20 @@ std::vector<internal::SubmitRequest> FakeShardEngine::WaitForSubmits(size_t coun
 std::vector<uint64_t> FakeShardEngine::WaitForCancels(size_t count) {
   std::unique_lock<std::mutex> lock(mutex_);
   changed_.wait_for(lock, kLimit, [&] { return cancels_.size() >= count; });
+  std::vector<uint64_t> ids;
+  for (const internal::CancelRequest& cancel : cancels_) ids.push_back(cancel.id());
+  return ids;
+}
+
+std::vector<internal::CancelRequest> FakeShardEngine::cancels() const {
+  std::lock_guard<std::mutex> lock(mutex_);
   return cancels_;
+}
+
+std::vector<internal::PauseRequest> FakeShardEngine::WaitForPauses(size_t count) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait_for(lock, kLimit, [&] { return pauses_.size() >= count; });
+  return pauses_;
 }
 
 int FakeShardEngine::streams_opened() const {
@@ -210,6 +236,7 @@ FakeShardEngine::OnSubmit CountUp(int per_frame) {
   return [per_frame](FakeShardEngine& engine, const internal::SubmitRequest& request) {
     const std::vector<int32_t> tokens = CountUpTokens(
         {request.prompt().begin(), request.prompt().end()}, request.stopping().max_tokens());
+    engine.SendStarted(request.id());
     for (size_t i = 0; i < tokens.size(); i += static_cast<size_t>(per_frame)) {
       const size_t end = std::min(i + static_cast<size_t>(per_frame), tokens.size());
       engine.Send(

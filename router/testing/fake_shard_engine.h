@@ -42,9 +42,12 @@ class FakeShardEngine {
   void SetInfo(const internal::EngineInfo& info);
   internal::EngineInfo info() const;
 
-  // Sends tokens of a request, and its finish, in one message to the newest stream.
+  // The first step of a request is planned.
+  void SendStarted(uint64_t id, int cached_tokens = 0, double queue_seconds = 0);
+  // Sends tokens of one completion of a request, and its finish, in one message to the newest
+  // stream.
   void Send(uint64_t id, const std::vector<int32_t>& tokens,
-            internal::Finish::Reason finish = internal::Finish::REASON_UNSPECIFIED);
+            internal::Finish::Reason finish = internal::Finish::REASON_UNSPECIFIED, int index = 0);
   void SendError(uint64_t id, absl::StatusCode code, const std::string& message,
                  int retry_after_ms = 0);
   void SendFrame(const internal::EngineFrame& frame);
@@ -58,6 +61,9 @@ class FakeShardEngine {
   // Waits until there have been `count` requests (cancels) in all, at most 10 s; those there are.
   std::vector<internal::SubmitRequest> WaitForSubmits(size_t count);
   std::vector<uint64_t> WaitForCancels(size_t count);
+  // The cancels and pauses themselves.
+  std::vector<internal::CancelRequest> cancels() const;
+  std::vector<internal::PauseRequest> WaitForPauses(size_t count);
   // Streams opened so far, and those that are open.
   int streams_opened() const;
   int streams_open() const;
@@ -82,7 +88,8 @@ class FakeShardEngine {
   std::vector<OpenStream> streams_;
   int streams_opened_ = 0;
   std::vector<internal::SubmitRequest> submits_;
-  std::vector<uint64_t> cancels_;
+  std::vector<internal::CancelRequest> cancels_;
+  std::vector<internal::PauseRequest> pauses_;
   std::mutex write_mutex_;  // around writes to streams; taken before mutex_
 
   std::unique_ptr<Engine> engine_;
@@ -91,8 +98,8 @@ class FakeShardEngine {
   std::unique_ptr<grpc::Server> server_;
 };
 
-// Answers every request by itself: token (last of the prompt + 1), then + 2, and so on, all below
-// 100, until max_tokens; `per_frame` tokens in a message.
+// Answers every request by itself: it has started, then token (last of the prompt + 1), then + 2,
+// and so on, all below 100, until max_tokens; `per_frame` tokens in a message.
 FakeShardEngine::OnSubmit CountUp(int per_frame = 1);
 // What CountUp gives for a prompt.
 std::vector<int32_t> CountUpTokens(const std::vector<int32_t>& prompt, int count);

@@ -40,6 +40,8 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
   explicit GenerateReactor(grpc::CallbackServerContext* context) : context_(context) {}
 
   void Pump() {
+    const std::shared_ptr<GenerationCall> call = Call();
+    if (call != nullptr && call->abandoned()) context_->TryCancel();
     std::lock_guard<std::mutex> lock(mutex_);
     if (call_ == nullptr || writing_ || finished_) return;
     absl::Status status;

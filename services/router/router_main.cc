@@ -52,8 +52,12 @@ ABSL_FLAG(int, max_prompt_bytes, 4 << 20,
           "Bytes of a prompt given as text; a longer one is refused before it is tokenized.");
 ABSL_FLAG(int, max_message_bytes, 16 << 20,
           "Bytes of one received message; a larger one is refused with RESOURCE_EXHAUSTED.");
-ABSL_FLAG(int, max_buffered_tokens, 4096,
-          "Tokens that may wait for a caller that reads slowly; beyond, its request is ended.");
+ABSL_FLAG(int, max_buffered_tokens, 1024,
+          "Tokens that may wait for a caller that reads slowly, all its completions together; with "
+          "more its request is paused, and goes on when a quarter is left.");
+ABSL_FLAG(absl::Duration, max_read_pause, absl::Minutes(1),
+          "A caller that reads nothing for this long, though its request is paused or over and "
+          "output waits, loses it with RESOURCE_EXHAUSTED; after as long again it is cut off.");
 ABSL_FLAG(absl::Duration, grace_period, absl::Seconds(30),
           "After SIGTERM: how long running requests may take to finish.");
 ABSL_FLAG(absl::Duration, drain_delay, absl::ZeroDuration(),
@@ -88,8 +92,8 @@ absl::StatusOr<Router::Options> RouterOptions() {
       threads != 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   options.limits.max_prompt_bytes =
       static_cast<size_t>(std::max(0, absl::GetFlag(FLAGS_max_prompt_bytes)));
-  options.max_buffered_tokens =
-      static_cast<size_t>(std::max(0, absl::GetFlag(FLAGS_max_buffered_tokens)));
+  options.max_buffered_tokens = absl::GetFlag(FLAGS_max_buffered_tokens);
+  options.max_read_pause = absl::GetFlag(FLAGS_max_read_pause);
   FACET_ASSIGN_OR_RETURN(
       options.model, LoadServedModel(absl::GetFlag(FLAGS_model), absl::GetFlag(FLAGS_model_name)));
   return options;
