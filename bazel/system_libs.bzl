@@ -12,6 +12,10 @@ _LIBS = {
     "prometheus": ["prometheus-cpp-pull", "prometheus-cpp-core"],
     "re2": ["re2"],
     "gloo": ["gloo"],
+    "jpeg": ["jpeg"],
+    "png": ["png"],
+    "webp": ["webpdemux", "webp"],
+    "gif": ["gif"],
     "pthread": ["pthread"],
     "rt": ["rt"],
 }

@@ -12,6 +12,7 @@ build_packages=(
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
   prometheus-cpp-dev libgtest-dev libgmock-dev libbenchmark-dev libgloo-dev
   libre2-dev nlohmann-json3-dev
+  libjpeg-dev libpng-dev libwebp-dev libgif-dev
 )
 test_packages=(prometheus iproute2 python3-venv curl xz-utils procps)
 # Linters from PyPI, in a virtual environment of their own.
