@@ -3,6 +3,7 @@
 
 // The scheduler's record of one live sequence.
 
+#include <algorithm>
 #include <cstdint>
 #include <tuple>
 #include <vector>
@@ -13,21 +14,57 @@
 namespace facet {
 
 struct Sequence {
+  enum class State {
+    kQueued,
+    kRunning,    // in a step's reach, and may hold pages
+    kWithFirst,  // one of the n of a prompt that is not computed yet: another computes it for it
+  };
+
   Sequence(const KvLayout& layout, const KvPools& pools) : pages(layout, pools) {}
 
   int64_t id = 0;
-  int64_t arrival = 0;    // counts requests, so it is unique where `id` may be used again
+  int64_t arrival = 0;    // counts sequences, so it is unique where `id` may be used again
   absl::Time serve_from;  // arrival time less what its priority is worth
   absl::Time deadline;
-  std::vector<int32_t> tokens;  // prompt, then generated
+  std::vector<int32_t> tokens;  // prompt, then generated; empty while kWithFirst
+  int prompt_tokens = 0;        // of `tokens`
   int max_tokens = 0;           // of `tokens`
-  int computed = 0;             // tokens whose KV is in the pages; less than tokens.size()
-  bool running = false;         // in a step's reach, and may hold pages
+  int computed = 0;             // tokens whose KV is in the pages, after the step in flight
+  bool awaiting_token = false;  // the step in flight yields tokens.back(), not known yet
+  bool in_flight = false;       // has a part in the step in flight
+  int planned = 0;              // tokens of its part in the step that is being planned
+  bool paused = false;
+  State state = State::kQueued;
   SequencePages pages;
 
-  // Tokens known but not computed. 1: a step on its newest token yields the next.
+  // The request.
+  int64_t request_id = 0;
+  bool started = false;  // was planned once
+  bool prompt_logits = false;
+  int prompt_rows_given = 0;  // of prompt_logits: positions whose row a step has yielded
+
+  // The n of a prompt until it is computed: the one that computes it knows the others, in order.
+  std::vector<Sequence*> siblings;
+  Sequence* first = nullptr;  // of each of those
+
+  // Tokens known, or to be known after the step in flight, but not computed. 1: a step on the
+  // newest token yields the next.
   int remaining() const { return static_cast<int>(tokens.size()) - computed; }
   bool decoding() const { return remaining() == 1; }
+  int family() const { return 1 + static_cast<int>(siblings.size()); }
+
+  // The prompt of n sequences waits only when all of them are paused.
+  bool stalled() const {
+    return paused && std::all_of(siblings.begin(), siblings.end(),
+                                 [](const Sequence* sibling) { return sibling->paused; });
+  }
+  // Whether it may have a part in the next step. With a step in flight: not if that one ends it for
+  // certain, or splits it into n.
+  bool plannable() const {
+    if (stalled()) return false;
+    if (!awaiting_token) return true;
+    return siblings.empty() && static_cast<int>(tokens.size()) < max_tokens;
+  }
 };
 
 // The order in which sequences are served (scheduler.h). Total and fixed for life.

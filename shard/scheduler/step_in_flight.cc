@@ -1,0 +1,108 @@
+#include "shard/scheduler/step_in_flight.h"
+
+#include <algorithm>
+
+namespace facet {
+namespace {
+
+// The first position of the next `tokens` tokens whose row is wanted; behind them: none is.
+int FirstRow(const Sequence& sequence, int tokens) {
+  const int end = sequence.computed + tokens;
+  const bool yields_token = tokens == sequence.remaining();
+  const int last = yields_token ? end - 1 : end;
+  if (!sequence.prompt_logits || sequence.prompt_rows_given >= sequence.prompt_tokens - 1) {
+    return last;
+  }
+  return std::clamp(sequence.prompt_rows_given, sequence.computed, last);
+}
+
+}  // namespace
+
+int RowsOf(const Sequence& sequence, int tokens) {
+  return sequence.computed + tokens - FirstRow(sequence, tokens);
+}
+
+StepPlan StepInFlight::Begin(int64_t step, absl::Span<Sequence* const> running) {
+  End();
+  StepPlan plan;
+  plan.step = step;
+  plan.sequences.reserve(running.size());
+  // All that are `decoding` now have one token; Begin changes that of a sequence as it takes it.
+  for (Sequence* sequence : running) {
+    if (sequence->planned > 0 && sequence->decoding()) plan.sequences.push_back(TakePart(sequence));
+  }
+  for (Sequence* sequence : running) {
+    if (sequence->planned > 0) plan.sequences.push_back(TakePart(sequence));
+  }
+  active_ = !plan.sequences.empty();
+  plan.kind = active_ ? StepPlan::Kind::kRun : StepPlan::Kind::kIdle;
+  return plan;
+}
+
+SequenceStep StepInFlight::TakePart(Sequence* sequence) {
+  const int tokens = std::exchange(sequence->planned, 0);
+  const int first_row = FirstRow(*sequence, tokens);
+  SequenceStep part;
+  part.sequence_id = sequence->id;
+  part.start_position = sequence->computed;
+  const auto first = sequence->tokens.begin() + sequence->computed;
+  part.tokens.assign(first, first + tokens);
+  part.logits_from = first_row - sequence->computed;
+  const SequencePages& pages = sequence->pages;
+  part.global_pages.assign(pages.global().begin(), pages.global().end());
+  part.sliding_pages.assign(pages.sliding().begin(), pages.sliding().end());
+
+  const int end = sequence->computed + tokens;
+  AddRows(sequence, first_row, end);
+  sequence->computed = end;
+  sequence->in_flight = true;
+  if (end == static_cast<int>(sequence->tokens.size())) {
+    sequence->tokens.push_back(0);  // Commit knows it
+    sequence->awaiting_token = true;
+  }
+  return part;
+}
+
+void StepInFlight::AddRows(Sequence* sequence, int first_position, int end) {
+  const int last = static_cast<int>(sequence->tokens.size()) - 1;
+  for (int position = first_position; position < end; ++position) {
+    const int32_t row = next_row_++;
+    if (position < last) {
+      AddRow(nullptr, sequence->id, row, position + 1);
+      sequence->prompt_rows_given = position + 1;
+      continue;
+    }
+    AddRow(sequence, sequence->id, row, position + 1);
+    for (Sequence* sibling : sequence->siblings) AddRow(sibling, sibling->id, row, position + 1);
+  }
+}
+
+void StepInFlight::AddRow(Sequence* target, int64_t id, int32_t row, int position) {
+  LogitsRow entry;
+  entry.sequence_id = id;
+  entry.row = row;
+  entry.position = position;
+  entry.is_prompt = target == nullptr;
+  rows_.push_back(entry);
+  targets_.push_back(target);
+}
+
+void StepInFlight::End() {
+  active_ = false;
+  next_row_ = 0;
+  rows_.clear();
+  targets_.clear();
+}
+
+void StepInFlight::Forget(const SequenceTable::Erased& erased) {
+  for (Sequence*& target : targets_) {
+    if (target == nullptr) continue;
+    if (target == erased.heir) {
+      target = nullptr;
+    } else if (target == erased.gone) {
+      target = erased.heir;
+    }
+  }
+}
+
+}  // namespace facet
