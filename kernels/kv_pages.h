@@ -10,16 +10,30 @@
 
 namespace facet {
 
-// Pages of `page_tokens` consecutive positions. Element (page, head, token, dim) of K or V is at
-// ((page * kv_heads + head) * page_tokens + token) * head_dim + dim. Non-owning.
+// Bytes of one row: the `head_dim` elements of one position and KV head, and behind them, for the
+// types that need one (see IsScaled), a float32 scale by which they count. The scale is the row's
+// alone, so that what is stored for a position does not depend on its neighbours.
+inline int64_t KvRowBytes(DType dtype, int head_dim) {
+  return head_dim * static_cast<int64_t>(SizeOf(dtype)) + (IsScaled(dtype) ? 4 : 0);
+}
+
+// Whether keys and values can be kept in that type.
+inline bool IsKvType(DType dtype) { return dtype != DType::kF16; }
+
+// Pages of `page_tokens` consecutive positions. The row of (page, head, token) of K or V is number
+// (page * kv_heads + head) * page_tokens + token, without gaps in between. Non-owning.
 struct KvPages {
   void* k = nullptr;
   void* v = nullptr;
-  DType dtype = DType::kF32;  // kF32 or kBF16
+  DType dtype = DType::kF32;  // one of IsKvType
   int num_pages = 0;
   int kv_heads = 0;
   int page_tokens = 0;
   int head_dim = 0;
+
+  int64_t row_bytes() const { return KvRowBytes(dtype, head_dim); }
+  // Of one page of K, or of V.
+  int64_t page_bytes() const { return int64_t{kv_heads} * page_tokens * row_bytes(); }
 };
 
 // The rows of one sequence within a step's [tokens, ...] tensors.

@@ -36,7 +36,11 @@ Element ElementOf(DType dtype) {
       return Element::kBf16;
     case DType::kF16:
       return Element::kF16;
+    case DType::kInt8:
+    case DType::kF8E4M3:
+      break;
   }
+  FACET_CHECK(false) << "a table of " << Name(dtype);
   return Element::kF32;
 }
 

@@ -36,6 +36,22 @@ struct Call {
   float* sum;
 };
 
+Element ElementOf(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return Element::kF32;
+    case DType::kBF16:
+      return Element::kBf16;
+    case DType::kF16:
+      return Element::kF16;
+    case DType::kInt8:
+      return Element::kInt8;
+    case DType::kF8E4M3:
+      break;
+  }
+  return Element::kF8;
+}
+
 int64_t FirstVisible(int64_t position, int window) {
   return window > 0 ? std::max<int64_t>(0, position - window + 1) : 0;
 }
@@ -84,7 +100,7 @@ struct Partial {
 void FindRows(const void* data, const Call& call, const Block& block, int64_t tile_start,
               int64_t begin, int64_t end, const uint8_t** rows) {
   const KvPages& pages = call.pages;
-  const int64_t row_bytes = pages.head_dim * static_cast<int64_t>(SizeOf(pages.dtype));
+  const int64_t row_bytes = pages.row_bytes();
   std::fill(rows, rows + kTileKeys, nullptr);
   for (int64_t key = begin; key < end;) {
     const int64_t slot = key / pages.page_tokens, token = key % pages.page_tokens;
@@ -122,9 +138,8 @@ void AttendItem(const Call& call, const Block& block, int64_t tile_index, uint8_
   const int64_t end_key = std::min(start + kTileKeys, position + block.rows);
   FindRows(call.pages.k, call, block, start, first_key, end_key, k_rows);
   FindRows(call.pages.v, call, block, start, first_key, end_key, v_rows);
-  call.kernels.attend({call.pages.dtype == DType::kBF16, call.pages.head_dim, k_rows, v_rows,
-                       columns, queries, begin, end, partial.max, partial.sum, partial.out,
-                       scratch});
+  call.kernels.attend({ElementOf(call.pages.dtype), call.pages.head_dim, k_rows, v_rows, columns,
+                       queries, begin, end, partial.max, partial.sum, partial.out, scratch});
 }
 
 // Takes a tile's partial results into the rows' state; after the last tile, finishes the rows.

@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+#include "kernels/cpu/matmul_kernels.h"
+
 namespace facet::cpu {
 
 constexpr int kTileKeys = 256;
@@ -19,9 +21,10 @@ constexpr int kMaxColumns = 128;
 
 // The columns that share a KV head, against one tile.
 struct AttentionTile {
-  bool bf16;  // type of keys and values; else float32
+  Element element;  // of keys and values
   int head_dim;
-  const uint8_t* const* k_rows;  // [kTileKeys]; null where no column may look
+  // [kTileKeys]; null where no column may look. Rows of kInt8 and kF8 end in their scale.
+  const uint8_t* const* k_rows;
   const uint8_t* const* v_rows;
   int columns;                  // <= kMaxColumns
   const float* const* queries;  // [columns]

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "base/dtype.h"
@@ -14,9 +15,15 @@ using cpu::AttentionState;
 using cpu::AttentionTile;
 using cpu::kTileKeys;
 
-double At(const uint8_t* row, bool bf16, int i) {
-  return bf16 ? Bf16ToFloat(reinterpret_cast<const uint16_t*>(row)[i])
-              : reinterpret_cast<const float*>(row)[i];
+double At(const uint8_t* row, const AttentionTile& tile, int i) {
+  if (tile.element == cpu::Element::kF32) return reinterpret_cast<const float*>(row)[i];
+  if (tile.element == cpu::Element::kBf16) {
+    return Bf16ToFloat(reinterpret_cast<const uint16_t*>(row)[i]);
+  }
+  float scale;
+  std::memcpy(&scale, row + tile.head_dim, sizeof(scale));
+  return double{scale} *
+         (tile.element == cpu::Element::kInt8 ? static_cast<int8_t>(row[i]) : F8ToFloat(row[i]));
 }
 
 void AttendColumn(const AttentionTile& tile, int c) {
@@ -28,7 +35,7 @@ void AttendColumn(const AttentionTile& tile, int c) {
   for (int key = tile.begin[c]; key < tile.end[c]; ++key) {
     p[key] = 0;
     for (int d = 0; d < tile.head_dim; ++d) {
-      p[key] += tile.queries[c][d] * At(tile.k_rows[key], tile.bf16, d);
+      p[key] += tile.queries[c][d] * At(tile.k_rows[key], tile, d);
     }
     largest = std::max(largest, p[key]);
   }
@@ -42,7 +49,7 @@ void AttendColumn(const AttentionTile& tile, int c) {
   for (int d = 0; d < tile.head_dim; ++d) {
     double o = 0;
     for (int key = tile.begin[c]; key < tile.end[c]; ++key) {
-      o += p[key] * At(tile.v_rows[key], tile.bf16, d);
+      o += p[key] * At(tile.v_rows[key], tile, d);
     }
     tile.out[c * tile.head_dim + d] = static_cast<float>(o);
   }

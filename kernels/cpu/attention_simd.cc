@@ -27,13 +27,25 @@ struct Work {
   uint8_t* weights;
   int first, last;
   int tile_tokens;
+  // Of the keys from `first` to `last`, where rows have scales: those of K count in the scores,
+  // those of V in the weights, once for each key instead of each element.
+  float k_scales[kTileKeys];
+  float v_scales[kTileKeys];
 };
 
 FACET_INLINE int Smaller(int a, int b) { return a < b ? a : b; }
 FACET_INLINE int Larger(int a, int b) { return a > b ? a : b; }
 
-Work Prepare(const AttentionTile& tile) {
-  Work work;
+void CollectScales(const AttentionTile& tile, Work& work) {
+  for (int key = work.first; key < work.last; ++key) {
+    work.k_scales[key] = work.v_scales[key] = 0;
+    if (tile.k_rows[key] == nullptr) continue;
+    __builtin_memcpy(&work.k_scales[key], tile.k_rows[key] + tile.head_dim, sizeof(float));
+    __builtin_memcpy(&work.v_scales[key], tile.v_rows[key] + tile.head_dim, sizeof(float));
+  }
+}
+
+void Prepare(const AttentionTile& tile, Work& work) {
   const int64_t dim = (tile.head_dim + 15) / 16 * 16;
   work.queries = tile.scratch;
   work.keys = work.queries + kMaxColumns * dim * 4;
@@ -51,7 +63,7 @@ Work Prepare(const AttentionTile& tile) {
   work.last = (work.last + kLanes - 1) / kLanes * kLanes;
   const int tiles = (tile.columns + kMaxTileTokens - 1) / kMaxTileTokens;
   work.tile_tokens = (tile.columns + tiles - 1) / tiles;
-  return work;
+  if (IsByte(tile.element)) CollectScales(tile, work);
 }
 
 // Packs the columns' rows into MatMul tiles.
@@ -89,6 +101,7 @@ void Scores(const AttentionTile& tile, const Work& work) {
 }
 
 // Scores to weights: exp(score - max) where the column may look, 0 elsewhere.
+template <bool kScaled>
 void Softmax(const AttentionTile& tile, const Work& work) {
   const F32 iota = {
 #if defined(__AVX512F__)
@@ -112,6 +125,7 @@ void Softmax(const AttentionTile& tile, const Work& work) {
     for (int key = work.first; key < work.last; key += kLanes) {
       const F32 index = Add(iota, Set(static_cast<float>(key)));
       F32 s = Load(scores + key);
+      if constexpr (kScaled) s = Mul(s, Load(work.k_scales + key));
       s = SelectLess(index, begin, nothing, SelectLess(index, end, s, nothing));
       Store(scores + key, s);
       max = Max(max, s);
@@ -120,7 +134,7 @@ void Softmax(const AttentionTile& tile, const Work& work) {
     F32 sum = Zero();
     for (int key = work.first; key < work.last; key += kLanes) {
       const F32 p = Exp(Sub(Load(scores + key), Set(largest)));
-      Store(scores + key, p);
+      Store(scores + key, kScaled ? Mul(p, Load(work.v_scales + key)) : p);
       sum = Add(sum, p);
     }
     tile.max[c] = largest;
@@ -128,36 +142,46 @@ void Softmax(const AttentionTile& tile, const Work& work) {
   }
 }
 
+// Sixteen elements of a row, or the first `lanes`, as bfloat16.
+template <Element E>
+FACET_INLINE __m256i LoadAsBf16(const uint8_t* p, int lanes) {
+  if constexpr (IsByte(E)) {
+    return CodesToBf16<E>(lanes == kLanes ? LoadU8(p) : LoadU8Part(p, lanes));
+  }
+  return lanes == kLanes ? LoadU16(p) : LoadU16Part(p, lanes);
+}
+
 // Values [key][dim] to panels of 16 dims: [dim / 16][key][16], for bfloat16 with pairs of keys.
+template <Element E>
 void PackValues(const AttentionTile& tile, const Work& work, int64_t panel_bytes) {
-  const int keys_per_line = tile.bf16 ? 2 : 1;
+  constexpr int keys_per_line = E == Element::kF32 ? 1 : 2;
   for (int key = work.first; key < work.last; key += keys_per_line) {
     uint8_t* line = work.values + (key - work.first) / keys_per_line * kLineBytes;
     const uint8_t *a = tile.v_rows[key], *b = tile.v_rows[key + keys_per_line - 1];
     for (int d = 0; d < tile.head_dim; d += kLanes, line += panel_bytes) {
       const int lanes = Smaller(kLanes, tile.head_dim - d);
-      if (!tile.bf16) {
+      if constexpr (E == Element::kF32) {
         const auto* row = reinterpret_cast<const float*>(a) + d;
         const F32 v = a == nullptr ? Zero() : lanes == kLanes ? Load(row) : LoadPart(row, lanes);
         Store(reinterpret_cast<float*>(line), v);
-        continue;
+      } else {
+        __m256i x = _mm256_setzero_si256(), y = x;
+        if (a) x = LoadAsBf16<E>(a + ElementBytes(E) * d, lanes);
+        if (b) y = LoadAsBf16<E>(b + ElementBytes(E) * d, lanes);
+        const __m256i lo = _mm256_unpacklo_epi16(x, y), hi = _mm256_unpackhi_epi16(x, y);
+        auto* out = reinterpret_cast<__m256i*>(line);
+        _mm256_store_si256(out, _mm256_permute2x128_si256(lo, hi, 0x20));
+        _mm256_store_si256(out + 1, _mm256_permute2x128_si256(lo, hi, 0x31));
       }
-      __m256i x = _mm256_setzero_si256(), y = x;
-      if (a) x = lanes == kLanes ? LoadU16(a + 2 * d) : LoadU16Part(a + 2 * d, lanes);
-      if (b) y = lanes == kLanes ? LoadU16(b + 2 * d) : LoadU16Part(b + 2 * d, lanes);
-      const __m256i lo = _mm256_unpacklo_epi16(x, y), hi = _mm256_unpackhi_epi16(x, y);
-      auto* out = reinterpret_cast<__m256i*>(line);
-      _mm256_store_si256(out, _mm256_permute2x128_si256(lo, hi, 0x20));
-      _mm256_store_si256(out + 1, _mm256_permute2x128_si256(lo, hi, 0x31));
     }
   }
 }
 
-template <PanelFormat F>
+template <PanelFormat F, Element E>
 void Values(const AttentionTile& tile, const Work& work) {
   const int64_t keys = work.last - work.first;
   const int64_t panel_bytes = (StepsOf(F, keys) + 1) * kLineBytes;  // odd: see kScoreStride
-  PackValues(tile, work, panel_bytes);
+  PackValues<E>(tile, work, panel_bytes);
   const float* rows[kMaxColumns];
   for (int c = 0; c < tile.columns; ++c) rows[c] = work.scores + c * kScoreStride + work.first;
   PackColumns(F, rows, tile.columns, work.tile_tokens, keys, work.weights);
@@ -176,20 +200,31 @@ void Values(const AttentionTile& tile, const Work& work) {
   RunBlock<F>(block);
 }
 
+template <PanelFormat F, Element E>
+void AttendTo(const AttentionTile& tile, const Work& work) {
+  Scores<F, E>(tile, work);
+  Softmax<IsByte(E)>(tile, work);
+  Values<F, E>(tile, work);
+}
+
 void Attend(const AttentionTile& tile) {
-  const Work work = Prepare(tile);
+  Work work;
+  Prepare(tile, work);
   if (work.first >= work.last) {
     for (int c = 0; c < tile.columns; ++c) tile.sum[c] = 0;
     return;
   }
-  if (tile.bf16) {
-    Scores<PanelFormat::kBf16, Element::kBf16>(tile, work);
-    Softmax(tile, work);
-    Values<PanelFormat::kBf16>(tile, work);
-  } else {
-    Scores<PanelFormat::kF32, Element::kF32>(tile, work);
-    Softmax(tile, work);
-    Values<PanelFormat::kF32>(tile, work);
+  switch (tile.element) {
+    case Element::kF32:
+      return AttendTo<PanelFormat::kF32, Element::kF32>(tile, work);
+    case Element::kBf16:
+      return AttendTo<PanelFormat::kBf16, Element::kBf16>(tile, work);
+    case Element::kInt8:
+      return AttendTo<PanelFormat::kBf16, Element::kInt8>(tile, work);
+    case Element::kF8:
+      return AttendTo<PanelFormat::kBf16, Element::kF8>(tile, work);
+    case Element::kF16:
+      return;  // never in pages
   }
 }
 

@@ -11,6 +11,7 @@
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/ops/attention.h"
 #include "kernels/testing/backends.h"
 #include "kernels/testing/matrix.h"
 #include "kernels/testing/weights.h"
@@ -105,31 +106,23 @@ TEST_F(Avx512ShapesTest, DotProductsGiveARowTheSameResultInEveryBatch) {
 
 TEST_F(Avx512ShapesTest, AttendAsTheAvx2OnesDoBitForBit) {
   constexpr int kHeadDim = 40, kKvHeads = 2, kHeads = 10, kLength = 300, kPageTokens = 16;
-  for (DType dtype : {DType::kF32, DType::kBF16}) {
-    Matrix q = Matrix::Random(kLength, kHeads * kHeadDim, 7);
-    const int pages = (kLength + kPageTokens - 1) / kPageTokens;
-    const int64_t elements = int64_t{pages} * kKvHeads * kPageTokens * kHeadDim;
-    Matrix k = Matrix::Random(1, elements, 8, 0.2f), v = Matrix::Random(1, elements, 9);
-    std::vector<uint16_t> k_half(elements), v_half(elements);
-    for (int64_t i = 0; i < elements; ++i) {
-      k_half[i] = FloatToBf16(k.at(0, i));
-      v_half[i] = FloatToBf16(v.at(0, i));
-    }
-    const bool half = dtype == DType::kBF16;
-    const KvPages cache = {half ? static_cast<void*>(k_half.data()) : k.view().data,
-                           half ? static_cast<void*>(v_half.data()) : v.view().data,
-                           dtype,
-                           pages,
-                           kKvHeads,
-                           kPageTokens,
-                           kHeadDim};
-    std::vector<int32_t> ids(pages);
+  for (DType dtype : {DType::kF32, DType::kBF16, DType::kInt8, DType::kF8E4M3}) {
+    Matrix q = Matrix::Random(kLength, kHeads * kHeadDim, 7, 0.5f);
+    Matrix k = Matrix::Random(kLength, kKvHeads * kHeadDim, 8);
+    Matrix v = Matrix::Random(kLength, kKvHeads * kHeadDim, 9);
+    KvPages pages = {nullptr,  nullptr,     dtype,   (kLength + kPageTokens - 1) / kPageTokens,
+                     kKvHeads, kPageTokens, kHeadDim};
+    std::vector<uint8_t> k_data(pages.num_pages * pages.page_bytes()), v_data(k_data.size());
+    pages.k = k_data.data();
+    pages.v = v_data.data();
+    std::vector<int32_t> ids(pages.num_pages);
     std::iota(ids.rbegin(), ids.rend(), 0);
     const AttentionSequence sequence = {0, kLength, 0, ids};
+    ops::StoreKv(*backend_, k.view(), v.view(), {&sequence, 1}, pages);
     Matrix got(kLength, q.cols()), want(kLength, q.cols());
-    RunPagedAttention(*backend_, avx512_shapes::kAttentionKernels, q.view(), cache, {&sequence, 1},
+    RunPagedAttention(*backend_, avx512_shapes::kAttentionKernels, q.view(), pages, {&sequence, 1},
                       100, got.view());
-    RunPagedAttention(*backend_, *KernelsFor(CpuLevel::kAvx2).attention, q.view(), cache,
+    RunPagedAttention(*backend_, *KernelsFor(CpuLevel::kAvx2).attention, q.view(), pages,
                       {&sequence, 1}, 100, want.view());
     ExpectEqual(got, want);
   }

@@ -17,7 +17,8 @@
 namespace facet::cpu {
 
 enum class PanelFormat { kF32, kBf16, kBf16Dot };
-enum class Element { kF32, kBf16, kF16 };
+// Of stored rows. The last two, of one byte, occur in KV pages only.
+enum class Element { kF32, kBf16, kF16, kInt8, kF8 };
 
 constexpr int kPanelRows = 16;
 constexpr int kLineBytes = 64;

@@ -3,6 +3,7 @@
 
 // Packing of 16 rows into a panel, for one level (see simd.h and matmul_kernels.h).
 
+#include "kernels/cpu/byte_codes.h"
 #include "kernels/cpu/matmul_kernels.h"
 #include "kernels/cpu/simd.h"
 
@@ -10,7 +11,8 @@ namespace facet::SIMD_NS {
 
 using cpu::Element;
 
-constexpr int64_t ElementBytes(Element e) { return e == Element::kF32 ? 4 : 2; }
+constexpr bool IsByte(Element e) { return e == Element::kInt8 || e == Element::kF8; }
+constexpr int64_t ElementBytes(Element e) { return e == Element::kF32 ? 4 : IsByte(e) ? 1 : 2; }
 constexpr int64_t ElementsPerUnit(PanelFormat f) { return f == PanelFormat::kF32 ? 1 : 2; }
 
 // The bfloat16 pairs of 16 floats.
@@ -27,6 +29,7 @@ FACET_INLINE __m256i LoadUnits(const uint8_t* row) {
     return _mm256_castps_si256(_mm256_cvtph_ps(half));
   } else {
     if constexpr (E == Element::kBf16) return _mm256_loadu_si256(p);
+    if constexpr (IsByte(E)) return CodesToBf16<E>(LoadU8(row));
     if constexpr (E == Element::kF16) return RoundToPairs(WidenF16(_mm256_loadu_si256(p)));
     return RoundToPairs(Load(reinterpret_cast<const float*>(row)));
   }
@@ -75,6 +78,7 @@ FACET_INLINE void StoreLines(const __m256i lo[8], const __m256i hi[8], int64_t l
 
 template <PanelFormat F, Element E, bool kStream>
 static void PackRows(const uint8_t* const* rows, int64_t in, uint8_t* panel) {
+  static_assert(!IsByte(E) || F == PanelFormat::kBf16);
   constexpr int64_t kStride = 8 * ElementsPerUnit(F) * ElementBytes(E);  // bytes of 8 units
   const int64_t whole = in / (8 * ElementsPerUnit(F));
   __m256i lo[8], hi[8];
@@ -116,6 +120,9 @@ static void PackPanelOf(Element element, const uint8_t* const* rows, int64_t in,
       return PackRows<F, Element::kBf16, kStream>(rows, in, panel);
     case Element::kF16:
       return PackRows<F, Element::kF16, kStream>(rows, in, panel);
+    case Element::kInt8:
+    case Element::kF8:
+      return;  // never weights
   }
 }
 

@@ -30,6 +30,11 @@ struct RowKernels {
   void (*widen)(const uint8_t* x, Element element, float scale, int64_t n, float* out);
   // To the nearest bfloat16, ties to even.
   void (*narrow)(const float* x, int64_t n, uint16_t* out);
+  // One row of KV pages: n codes, then the float32 scale (kv_pages.h); `element` is kInt8 or kF8.
+  // The scale is the largest magnitude over the largest code, and a code the nearest to x / scale,
+  // ties to even; all levels give the same bytes. Rows whose scale would be 0 become zeros; with a
+  // NaN or an infinity in it, a row's scale is a NaN.
+  void (*quantise)(const float* x, Element element, int64_t n, uint8_t* out);
 };
 
 }  // namespace facet::cpu

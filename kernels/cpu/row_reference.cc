@@ -1,5 +1,6 @@
 // Row kernels in plain C++, in double.
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -86,11 +87,29 @@ void Narrow(const float* x, int64_t n, uint16_t* out) {
   for (int64_t i = 0; i < n; ++i) out[i] = FloatToBf16(x[i]);
 }
 
+void Quantise(const float* x, Element element, int64_t n, uint8_t* out) {
+  const float largest_code = element == Element::kInt8 ? 127.0f : 448.0f;
+  float largest = 0, nothing = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    largest = std::max(largest, std::abs(x[i]));
+    nothing += x[i] - x[i];  // NaN where x is not finite
+  }
+  const float scale = largest / largest_code + nothing;
+  std::memcpy(out + n, &scale, sizeof(scale));
+  for (int64_t i = 0; i < n; ++i) {
+    const float y = scale > 0 ? x[i] / scale : 0.0f;
+    out[i] = element == Element::kInt8
+                 ? static_cast<uint8_t>(std::lrint(std::clamp(y, -127.0f, 127.0f)))
+                 : FloatToF8(y);
+  }
+}
+
 }  // namespace
 
 extern const cpu::RowKernels kRowKernels;
 const cpu::RowKernels kRowKernels = {
-    GeluMul, AddScale, Scale, SoftCap, AddProduct, RmsNorm, AddRmsNorm, Rotate, Widen, Narrow,
+    GeluMul,    AddScale, Scale, SoftCap, AddProduct, RmsNorm,
+    AddRmsNorm, Rotate,   Widen, Narrow,  Quantise,
 };
 
 }  // namespace facet::reference

@@ -1,5 +1,6 @@
 // Row kernels of one level.
 
+#include "kernels/cpu/byte_codes.h"
 #include "kernels/cpu/row_kernels.h"
 #include "kernels/cpu/simd.h"
 
@@ -135,11 +136,41 @@ void NarrowToBf16(const float* x, int64_t n, uint16_t* out) {
   });
 }
 
+template <Element E>
+void QuantiseTo(const float* x, int64_t n, uint8_t* out) {
+  F32 magnitudes = Zero(), nothing = Zero();
+  ForEachVector(n, [&](int64_t i, int lanes) {
+    const F32 v = LoadLanes(x + i, lanes);
+    magnitudes = Max(Floats(And(Bits(v), SetU32(0x7fffffffu))), magnitudes);
+    nothing = Add(nothing, Sub(v, v));  // NaN where x is not finite
+  });
+  const float scale = ReduceMax(magnitudes) / LargestCode<E>() + ReduceAdd(nothing);
+  __builtin_memcpy(out + n, &scale, sizeof(scale));
+  if (!(scale > 0)) {
+    __builtin_memset(out, 0, static_cast<uint64_t>(n));
+    return;
+  }
+  ForEachVector(n, [&](int64_t i, int lanes) {
+    const __m128i codes = ToCodes<E>(Div(LoadLanes(x + i, lanes), Set(scale)));
+    if (lanes == kLanes) {
+      StoreU8(out + i, codes);
+    } else {
+      StoreU8Part(out + i, codes, lanes);
+    }
+  });
+}
+
+void Quantise(const float* x, Element element, int64_t n, uint8_t* out) {
+  return element == Element::kInt8 ? QuantiseTo<Element::kInt8>(x, n, out)
+                                   : QuantiseTo<Element::kF8>(x, n, out);
+}
+
 }  // namespace
 
 extern const cpu::RowKernels kRowKernels;
 const cpu::RowKernels kRowKernels = {
-    GeluMul, AddScale, Scale, SoftCap, AddProduct, RmsNorm, AddRmsNorm, Rotate, Widen, NarrowToBf16,
+    GeluMul,    AddScale, Scale, SoftCap,      AddProduct, RmsNorm,
+    AddRmsNorm, Rotate,   Widen, NarrowToBf16, Quantise,
 };
 
 }  // namespace facet::SIMD_NS

@@ -90,6 +90,7 @@ FACET_INLINE F32 WidenBf16(__m256i x) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16))};
 }
 FACET_INLINE F32 WidenF16(__m256i x) { return {_mm512_cvtph_ps(x)}; }
+FACET_INLINE F32 FromInt8(__m128i x) { return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x))}; }
 // The low 16 bits of each lane, in order.
 FACET_INLINE __m256i Narrow(U32 x) { return _mm512_cvtepi32_epi16(x.v); }
 FACET_INLINE __m256 Low(F32 x) { return _mm512_castps512_ps256(x.v); }
@@ -205,6 +206,10 @@ FACET_INLINE F32 WidenBf16(__m256i x) {
 FACET_INLINE F32 WidenF16(__m256i x) {
   return {_mm256_cvtph_ps(_mm256_castsi256_si128(x)),
           _mm256_cvtph_ps(_mm256_extracti128_si256(x, 1))};
+}
+FACET_INLINE F32 FromInt8(__m128i x) {
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(x)),
+          _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(x, 8)))};
 }
 // The low 16 bits of each lane, in order.
 FACET_INLINE __m256i Narrow(U32 x) {

@@ -10,8 +10,7 @@ namespace facet::ops {
 namespace {
 
 void CheckPages(const KvPages& pages) {
-  FACET_CHECK(pages.dtype == DType::kF32 || pages.dtype == DType::kBF16)
-      << "pages of " << Name(pages.dtype);
+  FACET_CHECK(IsKvType(pages.dtype)) << "pages of " << Name(pages.dtype);
   FACET_CHECK(pages.kv_heads >= 1 && pages.page_tokens >= 1 && pages.head_dim >= 1)
       << pages.kv_heads << " heads, " << pages.page_tokens << " tokens, " << pages.head_dim;
 }
@@ -27,11 +26,15 @@ void CheckSequence(const AttentionSequence& s, const KvPages& pages, int64_t row
 
 // One head's part of a row into a page.
 void StoreHead(const cpu::RowKernels& kernels, const float* x, void* data, const KvPages& pages,
-               int64_t offset) {
-  if (pages.dtype == DType::kBF16) {
-    kernels.narrow(x, pages.head_dim, static_cast<uint16_t*>(data) + offset);
+               int64_t row) {
+  uint8_t* out = static_cast<uint8_t*>(data) + row * pages.row_bytes();
+  if (pages.dtype == DType::kF32) {
+    std::memcpy(out, x, sizeof(float) * pages.head_dim);
+  } else if (pages.dtype == DType::kBF16) {
+    kernels.narrow(x, pages.head_dim, reinterpret_cast<uint16_t*>(out));
   } else {
-    std::memcpy(static_cast<float*>(data) + offset, x, sizeof(float) * pages.head_dim);
+    kernels.quantise(x, pages.dtype == DType::kInt8 ? cpu::Element::kInt8 : cpu::Element::kF8,
+                     pages.head_dim, out);
   }
 }
 
@@ -53,15 +56,31 @@ void StoreKv(Backend& backend, const Tensor& k, const Tensor& v,
       FACET_CHECK(page >= 0 && page < pages.num_pages)
           << "position " << position << " has page " << page << " of " << pages.num_pages;
       for (int h = 0; h < pages.kv_heads; ++h) {
-        const int64_t offset =
-            ((page * pages.kv_heads + h) * pages.page_tokens + position % pages.page_tokens) *
-            pages.head_dim;
+        const int64_t to =
+            (page * pages.kv_heads + h) * pages.page_tokens + position % pages.page_tokens;
         const int64_t column = int64_t{h} * pages.head_dim;
-        StoreHead(kernels, k.f32(s.first_row + r) + column, pages.k, pages, offset);
-        StoreHead(kernels, v.f32(s.first_row + r) + column, pages.v, pages, offset);
+        StoreHead(kernels, k.f32(s.first_row + r) + column, pages.k, pages, to);
+        StoreHead(kernels, v.f32(s.first_row + r) + column, pages.v, pages, to);
       }
     });
   }
+}
+
+void CopyKvPage(Backend& backend, absl::Span<const KvPages> layers, int from, int to) {
+  for (const KvPages& pages : layers) {
+    CheckPages(pages);
+    FACET_CHECK(from >= 0 && from < pages.num_pages && to >= 0 && to < pages.num_pages)
+        << "page " << from << " to page " << to << " of " << pages.num_pages;
+  }
+  if (from == to) return;
+  ThreadPool& pool = AsCpu(backend).pool();
+  const auto parts = 2 * static_cast<int64_t>(layers.size());
+  pool.ParallelForIf(parts > 2, parts, [&](int64_t i) {
+    const KvPages& pages = layers[static_cast<size_t>(i / 2)];
+    auto* data = static_cast<uint8_t*>(i % 2 == 0 ? pages.k : pages.v);
+    const int64_t bytes = pages.page_bytes();
+    std::memcpy(data + to * bytes, data + from * bytes, static_cast<size_t>(bytes));
+  });
 }
 
 void PagedAttention(Backend& backend, const Tensor& q, const KvPages& pages,

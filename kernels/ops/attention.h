@@ -8,10 +8,14 @@
 
 namespace facet::ops {
 
-// Writes the rows' finished K and V into their pages, rounded to the pages' dtype.
+// Writes the rows' finished K and V into their pages, rounded to the pages' dtype: each (position,
+// KV head) by itself.
 // Shapes: k, v [tokens, kv_heads * head_dim] f32.
 void StoreKv(Backend& backend, const Tensor& k, const Tensor& v,
              absl::Span<const AttentionSequence> sequences, const KvPages& pages);
+
+// Copies page `from` over page `to`, K and V, in each of the layers.
+void CopyKvPage(Backend& backend, absl::Span<const KvPages> layers, int from, int to);
 
 // Causal attention over the pages, scale 1 (Gemma 4 scales nothing), softmax in float32:
 //   out[t, h] = sum_s softmax_s(q[t, h] . k[s, h / (Hq/Hkv)]) v[s, h / (Hq/Hkv)]

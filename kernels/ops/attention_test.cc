@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <numeric>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/dtype.h"
@@ -37,8 +39,8 @@ class Cache {
   Cache(DType dtype, const AttentionCase& c, int spare_pages = 2) {
     const int slots = (c.length + c.page_tokens - 1) / c.page_tokens;
     const int pages = slots + spare_pages;
-    const size_t bytes =
-        static_cast<size_t>(pages) * c.kv_heads * c.page_tokens * c.head_dim * SizeOf(dtype);
+    const auto bytes =
+        static_cast<size_t>(pages * c.kv_heads * c.page_tokens * KvRowBytes(dtype, c.head_dim));
     k_.assign(bytes, 0xff);
     v_.assign(bytes, 0xff);
     pages_ = {k_.data(), v_.data(), dtype, pages, c.kv_heads, c.page_tokens, c.head_dim};
@@ -70,13 +72,53 @@ struct Inputs {
   Matrix q, k, v;
 };
 
-float Stored(float x, DType dtype) {
-  return dtype == DType::kBF16 ? Bf16ToFloat(FloatToBf16(x)) : x;
+constexpr DType kKvTypes[] = {DType::kF32, DType::kBF16, DType::kInt8, DType::kF8E4M3};
+
+// The bytes of one row of pages, by the rules of kv_pages.h.
+std::vector<uint8_t> RowBytes(const float* x, int n, DType dtype) {
+  std::vector<uint8_t> out(static_cast<size_t>(KvRowBytes(dtype, n)));
+  float largest = 0;
+  for (int i = 0; i < n; ++i) largest = std::max(largest, std::abs(x[i]));
+  const float scale = largest / (dtype == DType::kInt8 ? 127.0f : 448.0f);
+  for (int i = 0; i < n; ++i) {
+    const float y = scale > 0 ? x[i] / scale : 0;
+    const uint16_t half = FloatToBf16(x[i]);
+    if (dtype == DType::kF32) std::memcpy(&out[4 * i], &x[i], 4);
+    if (dtype == DType::kBF16) std::memcpy(&out[2 * i], &half, 2);
+    if (dtype == DType::kInt8) out[i] = static_cast<uint8_t>(std::lrint(y));
+    if (dtype == DType::kF8E4M3) out[i] = FloatToF8(y);
+  }
+  if (IsScaled(dtype)) std::memcpy(&out[n], &scale, 4);
+  return out;
+}
+
+// What the stored heads of `x` stand for. With scales, within one rounding to float32.
+Matrix Stored(const Matrix& x, int head_dim, DType dtype) {
+  Matrix out(x.rows(), x.cols());
+  for (int64_t t = 0; t < x.rows(); ++t) {
+    std::vector<uint8_t> row;
+    for (int64_t column = 0; column < x.cols(); ++column) {
+      const auto dim = static_cast<int>(column % head_dim);
+      if (dim == 0) row = RowBytes(x.row(t) + column, head_dim, dtype);
+      float value = 0, scale = 1;
+      uint16_t half;
+      if (dtype == DType::kF32) std::memcpy(&value, &row[4 * dim], 4);
+      if (dtype == DType::kBF16) {
+        std::memcpy(&half, &row[2 * dim], 2);
+        value = Bf16ToFloat(half);
+      }
+      if (dtype == DType::kInt8) value = static_cast<int8_t>(row[dim]);
+      if (dtype == DType::kF8E4M3) value = F8ToFloat(row[dim]);
+      if (IsScaled(dtype)) std::memcpy(&scale, &row[head_dim], 4);
+      out.at(t, column) = value * scale;
+    }
+  }
+  return out;
 }
 
 // One head of one row by the formula, in double; and how far float32 may be from it.
-void ExpectHeadNear(const AttentionCase& c, DType dtype, const Inputs& in, int position, int head,
-                    const float* got) {
+void ExpectHeadNear(const AttentionCase& c, const Matrix& q, const Matrix& k, const Matrix& v,
+                    int position, int head, const float* got) {
   const int column = head / (c.query_heads / c.kv_heads) * c.head_dim;
   const int begin = c.window > 0 ? std::max(0, position - c.window + 1) : 0;
   std::vector<double> p;
@@ -84,14 +126,13 @@ void ExpectHeadNear(const AttentionCase& c, DType dtype, const Inputs& in, int p
   for (int s = begin; s <= position; ++s) {
     double score = 0, magnitude = 0;
     for (int d = 0; d < c.head_dim; ++d) {
-      const double product =
-          double{in.q.at(position, head * c.head_dim + d)} * Stored(in.k.at(s, column + d), dtype);
+      const double product = double{q.at(position, head * c.head_dim + d)} * k.at(s, column + d);
       score += product;
       magnitude += std::abs(product);
     }
     p.push_back(score);
     largest = std::max(largest, score);
-    score_error = std::max(score_error, (c.head_dim + 2) * kFloatEpsilon * magnitude);
+    score_error = std::max(score_error, (c.head_dim + 4) * kFloatEpsilon * magnitude);
   }
   double sum = 0;
   for (double& x : p) sum += x = std::exp(x - largest);
@@ -101,7 +142,7 @@ void ExpectHeadNear(const AttentionCase& c, DType dtype, const Inputs& in, int p
   for (int d = 0; d < c.head_dim; ++d) {
     double want = 0, magnitude = 0;
     for (int s = begin; s <= position; ++s) {
-      const double product = p[s - begin] / sum * Stored(in.v.at(s, column + d), dtype);
+      const double product = p[s - begin] / sum * v.at(s, column + d);
       want += product;
       magnitude += std::abs(product);
     }
@@ -146,9 +187,10 @@ const AttentionCase kCases[] = {
 
 TEST_P(PagedAttentionTest, AgreesWithSoftmaxInDouble) {
   for (const AttentionCase& c : kCases) {
-    for (DType dtype : {DType::kF32, DType::kBF16}) {
+    for (DType dtype : kKvTypes) {
       SCOPED_TRACE(c.name + " " + Name(dtype));
       Inputs in(c);
+      const Matrix k = Stored(in.k, c.head_dim, dtype), v = Stored(in.v, c.head_dim, dtype);
       Cache cache(dtype, c);
       cache.Shuffle(4);
       StoreAll(in, cache);
@@ -156,7 +198,7 @@ TEST_P(PagedAttentionTest, AgreesWithSoftmaxInDouble) {
       ASSERT_TRUE(out.PaddingIsUntouched());
       for (int position = c.first; position < c.length; position += 1 + (c.length - c.first) / 12) {
         for (int head = 0; head < c.query_heads; ++head) {
-          ASSERT_NO_FATAL_FAILURE(ExpectHeadNear(c, dtype, in, position, head,
+          ASSERT_NO_FATAL_FAILURE(ExpectHeadNear(c, in.q, k, v, position, head,
                                                  out.row(position - c.first) + head * c.head_dim));
         }
       }
@@ -172,7 +214,7 @@ const AttentionCase kChunkedWindow = {"chunked_window", 6, 1, 40, 100, 16, 600, 
 TEST_P(PagedAttentionTest, GivesARowTheSameResultInEveryChunkAndBatch) {
   if (IsReference() && GetParam().threads > 1) GTEST_SKIP() << "slow, and the same code";
   for (const AttentionCase& c : {kChunked, kChunkedWindow}) {
-    for (DType dtype : {DType::kF32, DType::kBF16}) {
+    for (DType dtype : kKvTypes) {
       Inputs in(c);
       Cache clean(dtype, c);
       StoreAll(in, clean);
@@ -245,33 +287,93 @@ TEST_P(PagedAttentionTest, DoesNothingForNoRows) {
   EXPECT_TRUE(std::isnan(out.at(3, 0)));
 }
 
+// Byte by byte: all levels round alike.
 TEST_P(PagedAttentionTest, StoresEachRowWhereItsPositionLies) {
   const AttentionCase c = {"store", 2, 2, 20, 0, 8, 50, 0};
-  for (DType dtype : {DType::kF32, DType::kBF16}) {
+  for (DType dtype : kKvTypes) {
+    SCOPED_TRACE(Name(dtype));
     Inputs in(c);
+    for (int dim = 0; dim < 20; ++dim) in.k.at(20, dim) = 0;       // a scale of 0
+    for (int dim = 0; dim < 20; ++dim) in.v.at(21, dim) *= 1e-4f;  // and one beside larger rows
     Cache cache(dtype, c);
     cache.Shuffle(9);
     // Rows 10..39 of the tensors are the positions 7..36.
     const AttentionSequence some = cache.Rows(10, 30, 7);
     StoreKv(*backend_, in.k.view(), in.v.view(), {&some, 1}, cache.pages());
-    const auto at = [&](const void* data, int position, int head, int dim) {
-      const int page = cache.ids()[position / 8];
-      const int64_t i = ((page * 2 + head) * 8 + position % 8) * int64_t{20} + dim;
-      return dtype == DType::kF32 ? static_cast<const float*>(data)[i]
-                                  : Bf16ToFloat(static_cast<const uint16_t*>(data)[i]);
-    };
+    const int64_t bytes = cache.pages().row_bytes();
+    const std::vector<uint8_t> untouched(static_cast<size_t>(bytes), 0xff);
     for (int position = 0; position < 48; ++position) {
       for (int head = 0; head < 2; ++head) {
-        for (int dim = 0; dim < 20; ++dim) {
-          const float k = at(cache.pages().k, position, head, dim);
-          const float v = at(cache.pages().v, position, head, dim);
-          if (position < 7 || position >= 37) {
-            ASSERT_TRUE(std::isnan(k) && std::isnan(v)) << position;
-          } else {
-            ASSERT_EQ(k, Stored(in.k.at(position + 3, head * 20 + dim), dtype)) << position;
-            ASSERT_EQ(v, Stored(in.v.at(position + 3, head * 20 + dim), dtype)) << position;
-          }
+        const int64_t row = (cache.ids()[position / 8] * 2 + head) * 8 + position % 8;
+        const bool stored = position >= 7 && position < 37;
+        for (const auto& [x, data] :
+             {std::pair(&in.k, cache.pages().k), {&in.v, cache.pages().v}}) {
+          const auto* begin = static_cast<const uint8_t*>(data) + row * bytes;
+          const std::vector<uint8_t> got(begin, begin + bytes);
+          ASSERT_EQ(got, stored ? RowBytes(x->row(position + 3) + head * 20, 20, dtype) : untouched)
+              << "position " << position << ", head " << head;
         }
+      }
+    }
+  }
+}
+
+// The scalar rules of base/dtype.h hold for every level, over all magnitudes that a row can mix.
+TEST_P(PagedAttentionTest, QuantisesAsTheScalarRulesSay) {
+  std::mt19937 random(11);
+  for (DType dtype : {DType::kInt8, DType::kF8E4M3}) {
+    for (int head_dim : {1, 7, 16, 31, 256}) {
+      const AttentionCase c = {"rows", 1, 1, head_dim, 0, 4, 64, 0};
+      Inputs in(c);
+      std::uniform_real_distribution<float> exponent(-14, 2);
+      for (int t = 0; t < c.length; ++t) {
+        for (int d = 0; d < head_dim; ++d) in.k.at(t, d) *= std::exp2(exponent(random));
+      }
+      Cache cache(dtype, c);
+      StoreAll(in, cache);
+      for (int t = 0; t < c.length; ++t) {
+        const auto* begin =
+            static_cast<const uint8_t*>(cache.pages().k) + t * cache.pages().row_bytes();
+        ASSERT_EQ(std::vector<uint8_t>(begin, begin + cache.pages().row_bytes()),
+                  RowBytes(in.k.row(t), head_dim, dtype))
+            << Name(dtype) << " of " << head_dim << ", row " << t;
+      }
+    }
+  }
+}
+
+TEST_P(PagedAttentionTest, ANumberThatIsNoneShowsInEveryType) {
+  for (DType dtype : kKvTypes) {
+    for (float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      const AttentionCase c = {"nan", 1, 1, 24, 0, 8, 20, 0};
+      Inputs in(c);
+      in.v.at(5, 17) = bad;
+      Cache cache(dtype, c);
+      StoreAll(in, cache);
+      const Matrix out = AttendTo(c, in, cache, 5, 10);
+      for (int row = 0; row < 10; ++row)
+        EXPECT_FALSE(std::isfinite(out.at(row, 17))) << Name(dtype);
+    }
+  }
+}
+
+TEST_P(PagedAttentionTest, ACopiedPageHoldsTheSameAndNoOtherIsTouched) {
+  const AttentionCase c = {"copy", 2, 2, 20, 0, 8, 50, 0};
+  for (DType dtype : kKvTypes) {
+    Inputs in(c);
+    Cache one(dtype, c), two(dtype, c), before_one(dtype, c);
+    for (Cache* cache : {&one, &two, &before_one}) StoreAll(in, *cache);
+    const KvPages layers[] = {one.pages(), two.pages()};
+    CopyKvPage(*backend_, layers, 3, 1);
+    const int64_t bytes = one.pages().page_bytes();
+    ASSERT_EQ(bytes, 2 * 8 * KvRowBytes(dtype, 20));
+    for (const KvPages& pages : layers) {
+      for (int page = 0; page < pages.num_pages; ++page) {
+        const int like = page == 1 ? 3 : page;
+        const auto at = [&](void* data, int p) { return static_cast<uint8_t*>(data) + p * bytes; };
+        EXPECT_EQ(std::memcmp(at(pages.k, page), at(before_one.pages().k, like), bytes), 0) << page;
+        EXPECT_EQ(std::memcmp(at(pages.v, page), at(before_one.pages().v, like), bytes), 0) << page;
       }
     }
   }
@@ -282,20 +384,22 @@ FACET_INSTANTIATE_FOR_ALL_BACKENDS(PagedAttentionTest);
 TEST(PagedAttentionLevelsTest, ThreadsAndAvx512DoNotChangeABit) {
   const AttentionCase c = {"levels", 8, 2, 64, 0, 16, 900, 0};
   Inputs in(c);
-  Cache cache(DType::kBF16, c);
-  std::vector<Matrix> results;
-  for (CpuLevel level : SupportedCpuLevels()) {
-    if (level == CpuLevel::kReference) continue;
-    for (int threads : {1, 4}) {
-      auto backend = testing::MakeBackend(level, threads);
-      const AttentionSequence all = cache.Rows(0, c.length, 0);
-      StoreKv(*backend, in.k.view(), in.v.view(), {&all, 1}, cache.pages());
-      Matrix out(c.length, in.q.cols());
-      PagedAttention(*backend, in.q.view(), cache.pages(), {&all, 1}, 0, out.view());
-      results.push_back(out);
+  for (DType dtype : {DType::kBF16, DType::kInt8, DType::kF8E4M3}) {
+    Cache cache(dtype, c);
+    std::vector<Matrix> results;
+    for (CpuLevel level : SupportedCpuLevels()) {
+      if (level == CpuLevel::kReference) continue;
+      for (int threads : {1, 4}) {
+        auto backend = testing::MakeBackend(level, threads);
+        const AttentionSequence all = cache.Rows(0, c.length, 0);
+        StoreKv(*backend, in.k.view(), in.v.view(), {&all, 1}, cache.pages());
+        Matrix out(c.length, in.q.cols());
+        PagedAttention(*backend, in.q.view(), cache.pages(), {&all, 1}, 0, out.view());
+        results.push_back(out);
+      }
     }
+    for (size_t i = 1; i < results.size(); ++i) ExpectEqual(results[0], results[i]);
   }
-  for (size_t i = 1; i < results.size(); ++i) ExpectEqual(results[0], results[i]);
 }
 
 TEST(PagedAttentionDeathTest, EndsTheProcessOnAPageThatIsNotThere) {
@@ -309,6 +413,8 @@ TEST(PagedAttentionDeathTest, EndsTheProcessOnAPageThatIsNotThere) {
   EXPECT_DEATH(
       PagedAttention(*backend, in.q.view().Rows(0, 1), cache.pages(), {&row, 1}, 0, out.view()),
       "position 16 has page -1");
+  const KvPages pages = cache.pages();
+  EXPECT_DEATH(CopyKvPage(*backend, {&pages, 1}, 0, 4), "page 0 to page 4 of 4");
   row.start_position = 100;
   EXPECT_DEATH(
       PagedAttention(*backend, in.q.view().Rows(0, 1), cache.pages(), {&row, 1}, 0, out.view()),

@@ -16,7 +16,11 @@ cpu::Element ElementOf(DType dtype) {
       return cpu::Element::kBf16;
     case DType::kF16:
       return cpu::Element::kF16;
+    case DType::kInt8:
+    case DType::kF8E4M3:
+      break;
   }
+  FACET_CHECK(false) << "a table of " << Name(dtype);
   return cpu::Element::kF32;
 }
 

@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "kernels/ops/attention.h"
 
 namespace facet {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 // Bytes of K, or of V, of one page of one layer.
 int64_t LayerPageBytes(const LayerConfig& layer, const LayerSlice& slice, int page_tokens,
                        DType dtype) {
-  return slice.kv_heads.count * page_tokens * layer.head_dim * static_cast<int64_t>(SizeOf(dtype));
+  return slice.kv_heads.count * page_tokens * KvRowBytes(dtype, layer.head_dim);
 }
 
 absl::Status CheckPool(const ModelConfig& config, AttentionKind kind, int pages) {
@@ -26,9 +27,9 @@ absl::Status CheckOptions(const ModelConfig& config, const KvTensorOptions& opti
     return absl::InvalidArgumentError(
         absl::StrCat("a KV page of ", options.page_tokens, " tokens"));
   }
-  if (options.dtype != DType::kF32 && options.dtype != DType::kBF16) {
+  if (!IsKvType(options.dtype)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("KV pages of ", Name(options.dtype), "; possible are f32 and bf16"));
+        absl::StrCat("KV pages of ", Name(options.dtype), "; possible are f32, bf16, int8, fp8"));
   }
   FACET_RETURN_IF_ERROR(CheckPool(config, AttentionKind::kGlobal, options.global_pages));
   return CheckPool(config, AttentionKind::kSliding, options.sliding_pages);
@@ -61,6 +62,7 @@ absl::StatusOr<KvCacheTensors> KvCacheTensors::Create(const ModelConfig& config,
   FACET_RETURN_IF_ERROR(CheckOptions(config, options));
   KvCacheTensors cache;
   cache.options_ = options;
+  cache.backend_ = &backend;
   for (int i = 0; i < config.num_layers; ++i) {
     const LayerConfig& layer = config.layers[i];
     if (!layer.owns_kv) {
@@ -84,8 +86,13 @@ absl::StatusOr<KvCacheTensors> KvCacheTensors::Create(const ModelConfig& config,
       cache.buffers_.push_back(std::move(buffer));
     }
     cache.layers_.push_back(pages);
+    (layer.kind == AttentionKind::kGlobal ? cache.global_ : cache.sliding_).push_back(pages);
   }
   return cache;
+}
+
+void KvCacheTensors::CopyPage(AttentionKind kind, int from, int to) const {
+  ops::CopyKvPage(*backend_, kind == AttentionKind::kGlobal ? global_ : sliding_, from, to);
 }
 
 }  // namespace facet

@@ -21,7 +21,7 @@ namespace facet {
 
 struct KvTensorOptions {
   int page_tokens = 16;
-  DType dtype = DType::kF32;  // kF32 or kBF16
+  DType dtype = DType::kF32;  // one of IsKvType
   int global_pages = 0;       // may be 0 only where no layer owns K/V of that kind
   int sliding_pages = 0;
 };
@@ -43,6 +43,10 @@ class KvCacheTensors {
   // The pages that layer `i` attends to: its own, or its source's.
   const KvPages& layer(int i) const { return layers_[i]; }
 
+  // Copies page `from` of the pool of `kind` over page `to`, in every layer that owns K/V of it.
+  // Both must exist.
+  void CopyPage(AttentionKind kind, int from, int to) const;
+
   const KvTensorOptions& options() const { return options_; }
   int64_t bytes() const { return bytes_; }
 
@@ -50,9 +54,12 @@ class KvCacheTensors {
   KvCacheTensors() = default;
 
   KvTensorOptions options_;
+  Backend* backend_ = nullptr;
   int64_t bytes_ = 0;
   std::vector<Buffer> buffers_;  // K and V of each owning layer
   std::vector<KvPages> layers_;
+  std::vector<KvPages> global_;  // of the owning layers alone, by kind
+  std::vector<KvPages> sliding_;
 };
 
 }  // namespace facet

@@ -1,5 +1,7 @@
 #include "shard/kv_tensors/kv_cache_tensors.h"
 
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <set>
 #include <string>
@@ -58,6 +60,24 @@ TEST_P(KvBytesTest, PerTokenAndRankInBf16) {
   }
 }
 
+// Elements are all that a page is for: what it takes beyond them is waste. Heads of 256 in sliding
+// and of 512 in global layers lie in pools of their own, so that neither pads the other.
+TEST_P(KvBytesTest, LessThanFivePercentAreNotElements) {
+  const BytesCase& c = GetParam();
+  const ModelConfig config = c.config();
+  const SlicePlan slice = Slice(config, c.world_size);
+  for (DType dtype : {DType::kF32, DType::kBF16, DType::kInt8, DType::kF8E4M3}) {
+    for (AttentionKind kind : {AttentionKind::kGlobal, AttentionKind::kSliding}) {
+      const int64_t bytes = KvBytesPerPage(config, slice, kind, 16, dtype);
+      const int64_t elements = KvBytesPerPage(config, slice, kind, 16, DType::kF32) / 4;
+      const auto payload = elements * static_cast<int64_t>(SizeOf(dtype));
+      EXPECT_GE(bytes, payload) << Name(dtype);
+      EXPECT_LE(static_cast<double>(bytes - payload), 0.02 * bytes) << Name(dtype);
+      EXPECT_EQ(bytes == payload, !IsScaled(dtype)) << Name(dtype);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Released, KvBytesTest,
                          ::testing::ValuesIn(std::vector<BytesCase>{
                              {"e2b_tp1", E2bConfig, 1, 12, 6},
@@ -101,22 +121,71 @@ TEST(KvCacheTensorsTest, SharedLayersReadThePagesOfTheirSource) {
   EXPECT_EQ(cache->layer(34).v, cache->layer(14).v);
 }
 
-TEST(KvCacheTensorsTest, TakesTheBytesThatThePlannerCounts) {
-  auto backend = MakeBackend();
+// Counts what is really asked of it.
+class CountingBackend : public Backend {
+ public:
+  Device device() const override { return Device::kCpu; }
+  absl::StatusOr<Buffer> Allocate(size_t bytes) override {
+    allocated += static_cast<int64_t>(bytes);
+    return Buffer(std::calloc(1, bytes), bytes, this);
+  }
+  int64_t allocated = 0;
+
+ private:
+  void Free(void* data, size_t) override { std::free(data); }
+};
+
+TEST(KvCacheTensorsTest, AllocatesExactlyThePagesTimesTheBytesThatAreReported) {
   const ModelConfig config = Moe26bConfig();
   const SlicePlan slice = Slice(config, 4, 2);
+  for (DType dtype : {DType::kF32, DType::kBF16, DType::kInt8, DType::kF8E4M3}) {
+    CountingBackend backend;
+    KvTensorOptions options;
+    options.page_tokens = 8;
+    options.dtype = dtype;
+    options.global_pages = 5;
+    options.sliding_pages = 7;
+    auto cache = KvCacheTensors::Create(config, slice, options, backend);
+    ASSERT_THAT(cache, IsOk());
+    EXPECT_EQ(backend.allocated,
+              5 * KvBytesPerPage(config, slice, AttentionKind::kGlobal, 8, dtype) +
+                  7 * KvBytesPerPage(config, slice, AttentionKind::kSliding, 8, dtype))
+        << Name(dtype);
+    EXPECT_EQ(cache->bytes(), backend.allocated);
+    EXPECT_EQ(cache->layer(0).kv_heads, 2);
+    EXPECT_EQ(cache->layer(5).kv_heads, 1);
+  }
+}
+
+TEST(KvCacheTensorsTest, ACopyReachesEveryOwningLayerOfTheKindAndNoOther) {
+  auto backend = MakeBackend();
+  const ModelConfig config = E2bConfig();
   KvTensorOptions options;
-  options.page_tokens = 8;
-  options.dtype = DType::kBF16;
-  options.global_pages = 5;
-  options.sliding_pages = 7;
-  auto cache = KvCacheTensors::Create(config, slice, options, *backend);
+  options.dtype = DType::kInt8;
+  options.global_pages = 3;
+  options.sliding_pages = 3;
+  auto cache = KvCacheTensors::Create(config, Slice(config, 1), options, *backend);
   ASSERT_THAT(cache, IsOk());
-  EXPECT_EQ(cache->bytes(),
-            5 * KvBytesPerPage(config, slice, AttentionKind::kGlobal, 8, DType::kBF16) +
-                7 * KvBytesPerPage(config, slice, AttentionKind::kSliding, 8, DType::kBF16));
-  EXPECT_EQ(cache->layer(0).kv_heads, 2);
-  EXPECT_EQ(cache->layer(5).kv_heads, 1);
+  const auto page = [&](int layer, void* data, int id) {
+    return static_cast<uint8_t*>(data) + id * cache->layer(layer).page_bytes();
+  };
+  for (int i = 0; i < config.num_owning_layers; ++i) {
+    const KvPages& pages = cache->layer(i);
+    std::memset(page(i, pages.k, 2), 2 * i + 1, pages.page_bytes());
+    std::memset(page(i, pages.v, 2), 2 * i + 2, pages.page_bytes());
+  }
+  cache->CopyPage(AttentionKind::kGlobal, 2, 0);
+  for (int i = 0; i < config.num_owning_layers; ++i) {
+    const KvPages& pages = cache->layer(i);
+    const bool copied = config.layers[i].kind == AttentionKind::kGlobal;
+    const int64_t last = pages.page_bytes() - 1;
+    for (const int64_t at : {int64_t{0}, last}) {
+      EXPECT_EQ(page(i, pages.k, 0)[at], copied ? 2 * i + 1 : 0) << i;
+      EXPECT_EQ(page(i, pages.v, 0)[at], copied ? 2 * i + 2 : 0) << i;
+      EXPECT_EQ(page(i, pages.k, 1)[at], 0) << i;
+      EXPECT_EQ(page(i, pages.k, 2)[at], 2 * i + 1) << i;
+    }
+  }
 }
 
 struct RefusalCase {

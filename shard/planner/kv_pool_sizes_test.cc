@@ -6,6 +6,7 @@
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kernels/kv_pages.h"
 #include "shard/kv_tensors/kv_cache_tensors.h"
 #include "shard/slicing/testing/released_configs.h"
 
@@ -34,6 +35,33 @@ TEST(KvPoolSizesTest, PoolsForSequencesHoldThatMany) {
   ASSERT_THAT(pools, IsOk());
   EXPECT_EQ(pools->global, 3 * 2048);
   EXPECT_EQ(pools->sliding, 3 * 49);
+}
+
+// What a long prompt keeps once it is computed: all of its positions in the global layers, and in
+// each sliding layer the window with one more page at most, whatever the prompt's length.
+TEST(KvPoolSizesTest, AfterALongPromptSlidingLayersKeepTheWindowAlone) {
+  constexpr int kTokens = 32768;
+  for (const auto& config : {E2bConfig(), Dense31bConfig(), Moe26bConfig()}) {
+    const SlicePlan slice = Slice(config, 1);
+    for (DType dtype : {DType::kF32, DType::kBF16, DType::kInt8, DType::kF8E4M3}) {
+      // Steps of one token: those that follow the prompt.
+      const PageDemand held = WorstCaseDemand(MakeKvLayout(config, kPageTokens), kTokens + 1, 1);
+      const int64_t bytes =
+          held.Bytes(KvBytesPerPage(config, slice, AttentionKind::kGlobal, kPageTokens, dtype),
+                     KvBytesPerPage(config, slice, AttentionKind::kSliding, kPageTokens, dtype));
+      int64_t most = 0;
+      for (int i = 0; i < config.num_layers; ++i) {
+        const LayerConfig& layer = config.layers[i];
+        if (!layer.owns_kv) continue;
+        const int64_t tokens = layer.kind == AttentionKind::kGlobal
+                                   ? kTokens + kPageTokens
+                                   : config.sliding_window + kPageTokens;
+        most += 2 * tokens * slice.layers[i].kv_heads.count * KvRowBytes(dtype, layer.head_dim);
+      }
+      EXPECT_LE(bytes, most) << Name(dtype);
+      EXPECT_GT(bytes, most - most / 20) << Name(dtype);
+    }
+  }
 }
 
 TEST(KvPoolSizesTest, ShortSequencesNeedNoWholeWindow) {

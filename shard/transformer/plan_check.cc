@@ -25,14 +25,18 @@ PlanChecker::PlanChecker(const ModelConfig& config, const RankOptions& options)
     : vocab_size_(config.vocab_size),
       max_positions_(config.max_position_embeddings),
       options_(options) {
-  global_ = {"global", options.global_pages, 0, Uses(config, AttentionKind::kGlobal), {}};
-  sliding_ = {"sliding",
-              options.sliding_pages,
-              config.sliding_window,
-              Uses(config, AttentionKind::kSliding),
-              {}};
-  global_.written_in_check.resize(std::max(0, options.global_pages));
-  sliding_.written_in_check.resize(std::max(0, options.sliding_pages));
+  global_.name = "global";
+  global_.num_pages = options.global_pages;
+  global_.used = Uses(config, AttentionKind::kGlobal);
+  sliding_.name = "sliding";
+  sliding_.num_pages = options.sliding_pages;
+  sliding_.window = config.sliding_window;
+  sliding_.used = Uses(config, AttentionKind::kSliding);
+  for (Pool* pool : {&global_, &sliding_}) {
+    for (auto* checks : {&pool->written_in_check, &pool->source_in_check, &pool->target_in_check}) {
+      checks->resize(std::max(0, pool->num_pages));
+    }
+  }
 }
 
 absl::Status PlanChecker::Check(const StepPlan& plan) {
@@ -41,6 +45,8 @@ absl::Status PlanChecker::Check(const StepPlan& plan) {
     return Bad("kind ", static_cast<int>(plan.kind), " is not one to run");
   }
   if (plan.sequences.empty()) return Bad("no sequences");
+  FACET_RETURN_IF_ERROR(CheckCopies(plan.global_copies, global_));
+  FACET_RETURN_IF_ERROR(CheckCopies(plan.sliding_copies, sliding_));
   for (const SequenceStep& sequence : plan.sequences) {
     FACET_RETURN_IF_ERROR(CheckSequence(sequence));
   }
@@ -49,6 +55,28 @@ absl::Status PlanChecker::Check(const StepPlan& plan) {
   }
   if (const int64_t rows = CountRows(plan, StepRows::kWithLogits); rows > options_.max_logit_rows) {
     return Bad(rows, " rows with logits, at most ", options_.max_logit_rows, " are possible");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PlanChecker::CheckCopies(absl::Span<const PageCopy> copies, Pool& pool) {
+  for (const PageCopy& copy : copies) {
+    for (const int32_t page : {copy.from, copy.to}) {
+      if (page < 0 || page >= pool.num_pages) {
+        return Bad(pool.name, " page ", page, " of a copy does not exist, the pool has ",
+                   pool.num_pages);
+      }
+    }
+    if (pool.target_in_check[copy.to] == checks_) {
+      return Bad(pool.name, " page ", copy.to, " is the target of two copies");
+    }
+    pool.source_in_check[copy.from] = checks_;
+    pool.target_in_check[copy.to] = checks_;
+  }
+  for (const PageCopy& copy : copies) {
+    if (pool.source_in_check[copy.to] == checks_) {
+      return Bad(pool.name, " page ", copy.to, " is both source and target of copies");
+    }
   }
   return absl::OkStatus();
 }

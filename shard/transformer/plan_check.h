@@ -22,20 +22,25 @@ class PlanChecker {
 
   // Internal, naming the sequence, the value and the limit, unless `plan` is of kind kRun, within
   // the limits of the options, and every page that it reads or writes exists; a page that is
-  // written must belong to one sequence of the plan alone.
+  // written must belong to one sequence of the plan alone. Copies: no page is the target of two, or
+  // target and source.
   absl::Status Check(const StepPlan& plan);
 
  private:
   // One of the two page pools.
   struct Pool {
-    const char* name;
+    const char* name = "";
     int num_pages = 0;
     int window = 0;  // keys that a row sees, its own included; 0: all
     bool used = false;
     // Of each page, the last check in which it was written.
     std::vector<int64_t> written_in_check;
+    // The same, for sources and targets of copies.
+    std::vector<int64_t> source_in_check;
+    std::vector<int64_t> target_in_check;
   };
 
+  absl::Status CheckCopies(absl::Span<const PageCopy> copies, Pool& pool);
   absl::Status CheckSequence(const SequenceStep& sequence);
   absl::Status CheckTokens(const SequenceStep& sequence) const;
   absl::Status CheckPages(const SequenceStep& sequence, absl::Span<const int32_t> pages,

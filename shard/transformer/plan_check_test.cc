@@ -75,6 +75,15 @@ TEST(PlanCheckTest, SequencesMayReadTheSamePage) {
   EXPECT_THAT(checker.Check(plan), IsOk());
 }
 
+TEST(PlanCheckTest, APageMayBeCopiedToSeveralAndWrittenThen) {
+  PlanChecker checker(Config(), Options());
+  StepPlan plan = GoodPlan();
+  plan.global_copies = {{5, 0}, {5, 19}, {6, 7}};
+  plan.sliding_copies = {{0, 4}, {4 + 1, 0 + 1}};
+  EXPECT_THAT(checker.Check(plan), IsOk());
+  EXPECT_THAT(checker.Check(plan), IsOk());
+}
+
 TEST(PlanCheckTest, PagesBeyondTheLastTokenAreNotLookedAt) {
   PlanChecker checker(Config(), Options());
   StepPlan plan = GoodPlan();
@@ -154,6 +163,36 @@ INSTANTIATE_TEST_SUITE_P(
          "sliding page 10 of block 2"},
         {"sliding_page_in_the_window", [](StepPlan& p) { First(p).sliding_pages[1] = -1; },
          "sliding page -1 of block 1"},
+        {"copy_to_beyond_the_pool",
+         [](StepPlan& p) {
+           p.sliding_copies = {{0, 10}};
+         },
+         "sliding page 10 of a copy does not exist, the pool has 10"},
+        {"copy_from_a_page_given_back",
+         [](StepPlan& p) {
+           p.global_copies = {{-1, 3}};
+         },
+         "global page -1 of a copy does not exist"},
+        {"copy_to_one_page_twice",
+         [](StepPlan& p) {
+           p.global_copies = {{1, 3}, {2, 3}};
+         },
+         "global page 3 is the target of two copies"},
+        {"copy_of_a_copy",
+         [](StepPlan& p) {
+           p.global_copies = {{1, 3}, {3, 4}};
+         },
+         "global page 3 is both source and target"},
+        {"copy_before_its_source_is_copied_to",
+         [](StepPlan& p) {
+           p.sliding_copies = {{3, 4}, {1, 3}};
+         },
+         "sliding page 3 is both source and target"},
+        {"copy_to_itself",
+         [](StepPlan& p) {
+           p.global_copies = {{2, 2}};
+         },
+         "global page 2 is both source and target"},
         {"page_written_by_two",
          [](StepPlan& p) {
            p.sequences.push_back(SecondSequence());

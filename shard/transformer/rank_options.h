@@ -25,7 +25,7 @@ struct RankOptions {
   // Experts whole over the ranks; false: each expert cut in world_size parts.
   bool expert_parallel = false;
   ComputeMode mode = ComputeMode::kF32;
-  DType kv_dtype = DType::kF32;  // kF32 or kBF16
+  DType kv_dtype = DType::kF32;  // one of IsKvType
 
   // KV pages: positions a page, and pages of each pool (page ids are below these).
   int page_tokens = 16;

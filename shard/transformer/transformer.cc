@@ -56,6 +56,13 @@ absl::StatusOr<Tensor> Transformer::Forward(const StepPlan& plan) {
 }
 
 absl::StatusOr<Tensor> Transformer::RunStep(StepContext& step) {
+  timer_.Enter(&StepTimings::attention);
+  for (const PageCopy& copy : step.plan.global_copies) {
+    rank_.kv.CopyPage(AttentionKind::kGlobal, copy.from, copy.to);
+  }
+  for (const PageCopy& copy : step.plan.sliding_copies) {
+    rank_.kv.CopyPage(AttentionKind::kSliding, copy.from, copy.to);
+  }
   timer_.Enter(&StepTimings::embedding);
   FlattenPlan(step.plan, StepRows::kAll, batch_);
   ComputeRotary(step);
