@@ -38,6 +38,11 @@ void StepPlanner::CountBudget() {
     paused_ += sequence->stalled();
     if (!sequence->plannable()) {
       sequence->planned = 0;  // paused since
+      // It, and the n that it splits into, may be there again when the rest is planned.
+      if (ahead_) {
+        if (sequence->decoding()) prompt_tokens_left_ -= sequence->family();
+        rows_left_ -= sequence->family();
+      }
       continue;
     }
     const bool decoding = sequence->decoding();
@@ -59,7 +64,7 @@ bool StepPlanner::ShareAmongRunning() {
       --prompts_unplanned_;
       want = PromptShare(*sequence, prompts_unplanned_ > 0 || !table_->queue().empty());
     }
-    if (want == 0) continue;
+    if (want <= 0) continue;
     while (!TakePart(sequence, want)) {
       if (ahead_) return false;
       Sequence* victim = VictimFor(sequence);
@@ -117,7 +122,7 @@ void StepPlanner::AdmitFromQueue() {
                                    [](const Sequence* sequence) { return !sequence->stalled(); });
     if (head == queue.end()) return;
     Sequence* sequence = *head;
-    if (!MakeRoomFor(*sequence) || rows_left_ == 0) return;
+    if (rows_left_ <= 0 || !MakeRoomFor(*sequence)) return;
     table_->Start(sequence);
     places_left_ -= sequence->family();
     --rows_left_;
