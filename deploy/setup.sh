@@ -11,8 +11,9 @@ build_packages=(
   bazel-bootstrap bazel-platforms
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
   prometheus-cpp-dev libgtest-dev libgmock-dev libbenchmark-dev libgloo-dev
-  libre2-dev nlohmann-json3-dev
+  libre2-dev libssl-dev nlohmann-json3-dev
   libjpeg-dev libpng-dev libwebp-dev libgif-dev
+  libsndfile1-dev libsoxr-dev libkissfft-dev
 )
 test_packages=(prometheus iproute2 python3-venv curl xz-utils procps)
 # Linters from PyPI, in a virtual environment of their own.
