@@ -47,10 +47,12 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
-#include "prometheus/exposer.h"
 #include "prometheus/registry.h"
 
 namespace facet {
+
+class EventPipe;
+class MetricsPage;
 
 struct ServerShellOptions {
   // host:port of the gRPC server; port 0 takes a free one. A port that another process listens on
@@ -111,7 +113,7 @@ class ServerShell {
 
   // The ports in use: after Start(); of the page: from Create() on. 0: none.
   int grpc_port() const { return grpc_port_; }
-  int metrics_port() const { return metrics_port_; }
+  int metrics_port() const;
 
   // Readiness of the process and all its services, or of one service alone. Ignored while
   // draining and after a failure.
@@ -134,12 +136,7 @@ class ServerShell {
   absl::Status failure() const;
 
  private:
-  class EventPipe;
-
   explicit ServerShell(ServerShellOptions options);
-  absl::Status OpenMetricsPage();
-  void CloseMetricsPage();
-  absl::Status WritePortFile() const;
   void SetHealthLocked(const std::string& service, bool serving);
   void SetAllHealthLocked(bool serving);
   void RunControl();
@@ -155,11 +152,10 @@ class ServerShell {
   const ServerShellOptions options_;
   std::shared_ptr<prometheus::Registry> registry_;
   std::shared_ptr<prometheus::Collectable> process_metrics_;
-  std::unique_ptr<prometheus::Exposer> exposer_;
+  std::unique_ptr<MetricsPage> metrics_page_;  // null: none
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<EventPipe> events_;
   int grpc_port_ = 0;
-  int metrics_port_ = 0;
 
   struct Control;
   std::unique_ptr<Control> control_;  // the thread that waits for events, and what it shares
