@@ -82,7 +82,7 @@ TEST(KvBlockPool, SaysHowManyWereWantedAndAreFree) {
   ASSERT_THAT(pool->Allocate(2, &pages), IsOk());
   EXPECT_THAT(pool->Allocate(2, &pages),
               StatusIs(absl::StatusCode::kResourceExhausted,
-                       AllOf(HasSubstr("2 KV pages wanted"), HasSubstr("1 of 3 are free"))));
+                       AllOf(HasSubstr("2 KV pages wanted"), HasSubstr("1 of 3 are available"))));
 }
 
 TEST(KvBlockPoolDeathTest, DiesOfADoubleRelease) {
@@ -90,13 +90,53 @@ TEST(KvBlockPoolDeathTest, DiesOfADoubleRelease) {
   std::vector<int32_t> pages;
   ASSERT_THAT(pool->Allocate(1, &pages), IsOk());
   pool->Release(pages);
-  EXPECT_DEATH(pool->Release(pages), "not lent");
+  EXPECT_DEATH(pool->Release(pages), "not in use");
 }
 
 TEST(KvBlockPoolDeathTest, DiesOfAnIdThatIsNotItsOwn) {
   auto pool = MakePool(3);
   EXPECT_DEATH(pool->Release({3}), "KV page 3 of 3");
   EXPECT_DEATH(pool->Release({-1}), "KV page -1 of 3");
+}
+
+std::vector<BlockHash> HashesOf(int blocks) {
+  BlockHashChain chain(1, "");
+  chain.Extend(std::vector<int32_t>(blocks, 7));
+  return chain.hashes();
+}
+
+TEST(KvBlockPool, EvictsTheLeastRecentlyUsedAndTheTailOfASequenceFirst) {
+  auto pool = MakePool(4);
+  const std::vector<BlockHash> hashes = HashesOf(4);
+  std::vector<int32_t> pages;
+  ASSERT_THAT(pool->Allocate(4, &pages), IsOk());
+  for (int i = 0; i < 4; ++i) pool->Publish(pages[i], hashes[i]);
+  pool->Release({pages[0], pages[1]});
+  pool->Release({pages[2], pages[3]});
+  EXPECT_EQ(pool->cached_pages(), 4);
+  EXPECT_EQ(pool->available_pages(), 4);
+  pool->AddRef(pages[1]);  // a use
+  pool->Release({pages[1]});
+  std::vector<int32_t> evicted;
+  ASSERT_THAT(pool->Allocate(4, &evicted), IsOk());
+  EXPECT_THAT(evicted, ElementsAre(pages[0], pages[3], pages[2], pages[1]));
+  EXPECT_EQ(pool->evictions(), 4);
+  EXPECT_EQ(pool->Find(hashes[0]), KvBlockPool::kNone);
+}
+
+TEST(KvBlockPool, OnePageHasAHash) {
+  auto pool = MakePool(3);
+  const BlockHash hash = HashesOf(1)[0];
+  std::vector<int32_t> pages;
+  ASSERT_THAT(pool->Allocate(2, &pages), IsOk());
+  pool->Publish(pages[0], hash);
+  pool->Publish(pages[1], hash);  // in use elsewhere: stays nameless
+  EXPECT_EQ(pool->Find(hash), pages[0]);
+  pool->Release({pages[0]});
+  pool->Publish(pages[1], hash);  // only cached elsewhere: takes its place
+  EXPECT_EQ(pool->Find(hash), pages[1]);
+  EXPECT_EQ(pool->cached_pages(), 0);
+  EXPECT_EQ(pool->free_pages(), 2);
 }
 
 }  // namespace

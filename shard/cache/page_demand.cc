@@ -28,4 +28,9 @@ PageDemand WorstCaseDemand(const KvLayout& layout, int positions, int chunk_toke
   return demand;
 }
 
+PageDemand DemandBeyondPrefix(const PageDemand& demand, const PrefixHit& hit) {
+  return {std::max(0, demand.global - hit.pages.global) + hit.cached.global,
+          std::max(0, demand.sliding - hit.pages.sliding) + hit.cached.sliding};
+}
+
 }  // namespace facet

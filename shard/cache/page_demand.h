@@ -28,6 +28,13 @@ struct PageDemand {
   }
 };
 
+// What the prefix cache has for a sequence (SequencePages::PeekPrefix).
+struct PrefixHit {
+  int tokens = 0;     // from position 0 on, that need not be computed
+  PageDemand pages;   // that the sequence would list for them
+  PageDemand cached;  // of these, in no sequence's use now: taking them makes them unavailable
+};
+
 // ceil(positions / page_tokens): pages of positions [0, positions).
 int PagesFor(int positions, int page_tokens);
 
@@ -37,6 +44,10 @@ int PagesFor(int positions, int page_tokens);
 // A sequence of prompt P that generates N tokens computes P + N - 1: its last token is not fed
 // back.
 PageDemand WorstCaseDemand(const KvLayout& layout, int positions, int chunk_tokens);
+
+// Of the pages available now (KvBlockPool::available_pages), those that a new sequence takes away
+// if it holds `demand` pages at its most, `hit` among them: what no other sequence uses yet.
+PageDemand DemandBeyondPrefix(const PageDemand& demand, const PrefixHit& hit);
 
 }  // namespace facet
 
