@@ -34,7 +34,6 @@ struct Work {
 };
 
 FACET_INLINE int Smaller(int a, int b) { return a < b ? a : b; }
-FACET_INLINE int Larger(int a, int b) { return a > b ? a : b; }
 
 void CollectScales(const AttentionTile& tile, Work& work) {
   for (int key = work.first; key < work.last; ++key) {
