@@ -20,6 +20,7 @@ _LIBS = {
     "sndfile": ["sndfile"],
     "soxr": ["soxr"],
     "kissfft": ["kissfft-float"],
+    "ffmpeg": ["avformat", "avcodec", "swscale", "avutil"],
     "pthread": ["pthread"],
     "rt": ["rt"],
 }

@@ -42,8 +42,16 @@ struct AttentionSequence {
   int64_t num_rows = 0;
   int64_t start_position = 0;  // of the first row; the others follow on
   // Page of each `page_tokens` positions from 0 on; -1 where the window has passed and the page was
-  // given back. Must reach the last row's position.
+  // given back. Must reach the last key that a row sees.
   absl::Span<const int32_t> pages;
+  // By row: the row sees keys at positions below this, later ones than its own among them (the
+  // patches of an image see each other). At least the row's position + 1, never decreasing. Empty:
+  // each row sees what is up to itself.
+  absl::Span<const int32_t> visible_end;
+
+  int64_t VisibleEnd(int64_t row) const {
+    return visible_end.empty() ? start_position + row + 1 : visible_end[static_cast<size_t>(row)];
+  }
 };
 
 }  // namespace facet

@@ -72,7 +72,8 @@ int64_t CutIntoBlocks(absl::Span<const AttentionSequence> sequences, int kv_head
                  0,         0,    items};
         const int64_t position = sequence.start_position + row;
         block.first_tile = FirstVisible(position, window) / kTileKeys;
-        block.tiles = (position + block.rows - 1) / kTileKeys - block.first_tile + 1;
+        const int64_t end = sequence.VisibleEnd(row + block.rows - 1);
+        block.tiles = (end - 1) / kTileKeys - block.first_tile + 1;
         items += block.tiles;
       }
     }
@@ -124,7 +125,7 @@ void AttendItem(const Call& call, const Block& block, int64_t tile_index, uint8_
   int columns = 0;
   for (int64_t r = 0; r < block.rows; ++r) {
     const int64_t first = FirstVisible(position + r, call.window) - start;
-    const int64_t last = position + r + 1 - start;
+    const int64_t last = block.sequence->VisibleEnd(block.first_row + r) - start;
     const float* row = call.q.f32(block.sequence->first_row + block.first_row + r);
     for (int h = 0; h < call.group; ++h, ++columns) {
       queries[columns] =
@@ -135,7 +136,8 @@ void AttendItem(const Call& call, const Block& block, int64_t tile_index, uint8_
   }
   const uint8_t *k_rows[kTileKeys], *v_rows[kTileKeys];
   const int64_t first_key = std::max(start, FirstVisible(position, call.window));
-  const int64_t end_key = std::min(start + kTileKeys, position + block.rows);
+  const int64_t end_key =
+      std::min(start + kTileKeys, block.sequence->VisibleEnd(block.first_row + block.rows - 1));
   FindRows(call.pages.k, call, block, start, first_key, end_key, k_rows);
   FindRows(call.pages.v, call, block, start, first_key, end_key, v_rows);
   call.kernels.attend({ElementOf(call.pages.dtype), call.pages.head_dim, k_rows, v_rows, columns,

@@ -22,6 +22,14 @@ void CheckSequence(const AttentionSequence& s, const KvPages& pages, int64_t row
   FACET_CHECK(s.num_rows == 0 ||
               (s.start_position >= 0 && s.start_position + s.num_rows <= capacity))
       << "positions " << s.start_position << "+" << s.num_rows << " in pages for " << capacity;
+  if (s.visible_end.empty()) return;
+  FACET_CHECK(static_cast<int64_t>(s.visible_end.size()) == s.num_rows)
+      << s.visible_end.size() << " ends for " << s.num_rows << " rows";
+  for (int64_t r = 0; r < s.num_rows; ++r) {
+    FACET_CHECK(s.VisibleEnd(r) > s.start_position + r && s.VisibleEnd(r) <= capacity &&
+                (r == 0 || s.VisibleEnd(r) >= s.VisibleEnd(r - 1)))
+        << "row " << r << " sees keys below " << s.VisibleEnd(r);
+  }
 }
 
 // One head's part of a row into a page.

@@ -19,7 +19,8 @@ void CopyKvPage(Backend& backend, absl::Span<const KvPages> layers, int from, in
 
 // Causal attention over the pages, scale 1 (Gemma 4 scales nothing), softmax in float32:
 //   out[t, h] = sum_s softmax_s(q[t, h] . k[s, h / (Hq/Hkv)]) v[s, h / (Hq/Hkv)]
-// over s <= p, and s > p - window when window > 0, p the row's position.
+// over s <= p (or s < the row's visible_end), and s > p - window when window > 0, p the row's
+// position.
 // Shapes: q, out [tokens, query_heads * head_dim] f32, not overlapping; query_heads is a multiple
 // of pages.kv_heads. A row's result depends only on its position and its keys (fixed tiles of
 // absolute positions, reduced in order), not on the chunk, the batch or the page ids.

@@ -52,7 +52,7 @@ class Cache {
   const KvPages& pages() const { return pages_; }
   std::vector<int32_t>& ids() { return ids_; }
   AttentionSequence Rows(int64_t first_row, int64_t rows, int64_t position) const {
-    return {first_row, rows, position, ids_};
+    return {first_row, rows, position, ids_, {}};
   }
 
  private:
@@ -258,6 +258,53 @@ TEST_P(PagedAttentionTest, NeverLooksAtPagesBehindTheWindow) {
   // Row 390 sees the keys from 371 on, in slot 23.
   std::fill(cache.ids().begin(), cache.ids().begin() + 23, -1);
   ExpectEqual(AttendTo(c, in, cache, 390, 10), want);
+}
+
+// A row that sees up to key e - 1 is, but for its window, the row e - 1 with its query.
+TEST_P(PagedAttentionTest, RowsMaySeeKeysBehindTheirOwn) {
+  const AttentionCase c = {"blocks", 4, 2, 24, 0, 16, 640, 0};
+  Inputs in(c);
+  Cache cache(DType::kF32, c);
+  StoreAll(in, cache);
+  // Text, an image of 300, text, an image of 20 up to the end.
+  std::vector<int32_t> visible_end;
+  for (int t = 0; t < c.length; ++t) {
+    visible_end.push_back(t >= 100 && t < 400 ? 400 : t >= 620 ? 640 : t + 1);
+  }
+  AttentionSequence all = cache.Rows(0, c.length, 0);
+  all.visible_end = visible_end;
+  Matrix out(c.length, in.q.cols());
+  PagedAttention(*backend_, in.q.view(), cache.pages(), {&all, 1}, /*window=*/0, out.view());
+  for (int t = 0; t < c.length; ++t) {
+    Matrix want(1, in.q.cols());
+    const AttentionSequence last = cache.Rows(0, 1, visible_end[static_cast<size_t>(t)] - 1);
+    PagedAttention(*backend_, in.q.view().Rows(t, 1), cache.pages(), {&last, 1}, 0, want.view());
+    for (int64_t col = 0; col < out.cols(); ++col) {
+      ASSERT_EQ(out.at(t, col), want.at(0, col)) << "row " << t << ", column " << col;
+    }
+  }
+}
+
+TEST_P(PagedAttentionTest, ABlockReachesAheadButNotBehindTheWindow) {
+  const AttentionCase c = {"window", 1, 1, 16, 50, 16, 300, 0};
+  Inputs in(c);
+  Cache cache(DType::kF32, c);
+  StoreAll(in, cache);
+  const std::vector<int32_t> visible_end(100, 300);  // rows 200..299 are one block
+  AttentionSequence block = cache.Rows(0, 100, 200);
+  block.visible_end = visible_end;
+  Matrix out(100, in.q.cols());
+  PagedAttention(*backend_, in.q.view().Rows(200, 100), cache.pages(), {&block, 1}, 50, out.view());
+  for (int t = 0; t < 100; ++t) {
+    // The same keys, 151 + t .. 299, as those of row 299 with a window of 149 - t.
+    Matrix want(1, in.q.cols());
+    const AttentionSequence last = cache.Rows(0, 1, 299);
+    PagedAttention(*backend_, in.q.view().Rows(200 + t, 1), cache.pages(), {&last, 1}, 149 - t,
+                   want.view());
+    for (int64_t col = 0; col < out.cols(); ++col) {
+      ASSERT_EQ(out.at(t, col), want.at(0, col)) << "row " << t << ", column " << col;
+    }
+  }
 }
 
 TEST_P(PagedAttentionTest, KeepsLargeScoresFinite) {
