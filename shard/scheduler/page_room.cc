@@ -5,7 +5,7 @@
 namespace facet {
 namespace {
 
-int FreePages(const KvBlockPool* pool) { return pool == nullptr ? 0 : pool->free_pages(); }
+int Available(const KvBlockPool* pool) { return pool == nullptr ? 0 : pool->available_pages(); }
 
 }  // namespace
 
@@ -20,25 +20,33 @@ void PageRoom::Count(absl::Span<Sequence* const> running) {
 }
 
 void PageRoom::Add(const Sequence& sequence) {
-  const PageDemand claim = ClaimOf(sequence);
+  const PageDemand demand = DemandOf(sequence, sequence.computed);
+  const PageDemand held = sequence.pages.held();
   const int spare = sequence.family();
-  claimed_.global += claim.global + (layout_.has_global ? spare : 0);
-  claimed_.sliding += claim.sliding + (layout_.has_sliding ? spare : 0);
+  claimed_.global += std::max(0, demand.global - held.global) + (layout_.has_global ? spare : 0);
+  claimed_.sliding +=
+      std::max(0, demand.sliding - held.sliding) + (layout_.has_sliding ? spare : 0);
 }
 
-bool PageRoom::HasRoomFor(const Sequence& newcomer, const PageDemand& beside) const {
-  const PageDemand claim = ClaimOf(newcomer);
-  const PageDemand available = {FreePages(pools_.global) + beside.global,
-                                FreePages(pools_.sliding) + beside.sliding};
+bool PageRoom::HasRoomFor(const Sequence& newcomer, const PrefixHit& hit,
+                          const PageDemand& beside) const {
+  return Fits(DemandBeyondPrefix(DemandOf(newcomer, hit.tokens), hit), beside);
+}
+
+bool PageRoom::HasRoomForFork() const {
+  return Fits({layout_.has_global ? 1 : 0, layout_.has_sliding ? 1 : 0}, {});
+}
+
+bool PageRoom::Fits(const PageDemand& claim, const PageDemand& beside) const {
+  const PageDemand available = {Available(pools_.global) + beside.global,
+                                Available(pools_.sliding) + beside.sliding};
   return PageDemand{claimed_.global + claim.global, claimed_.sliding + claim.sliding}.FitsIn(
       available);
 }
 
-PageDemand PageRoom::ClaimOf(const Sequence& sequence) const {
-  const PageDemand demand = WorstCaseDemand(layout_, static_cast<int>(sequence.tokens.size()),
-                                            std::clamp(sequence.remaining(), 1, max_chunk_));
-  const PageDemand held = sequence.pages.held();
-  return {std::max(0, demand.global - held.global), std::max(0, demand.sliding - held.sliding)};
+PageDemand PageRoom::DemandOf(const Sequence& sequence, int computed) const {
+  const int tokens = static_cast<int>(sequence.tokens.size());
+  return WorstCaseDemand(layout_, tokens, std::clamp(tokens - computed, 1, max_chunk_));
 }
 
 }  // namespace facet

@@ -1,9 +1,9 @@
 #ifndef FACET_SHARD_SCHEDULER_PAGE_ROOM_H_
 #define FACET_SHARD_SCHEDULER_PAGE_ROOM_H_
 
-// Whether a newcomer has room among the running sequences: free pages for all of its known tokens,
-// beside what the running prompts will still take, and a page more for each running sequence, so
-// that the newcomer is not the next to be preempted.
+// Whether a newcomer has room among the running sequences: available pages for all of its known
+// tokens, beside what the running prompts will still take, and a page more for each running
+// sequence, so that the newcomer is not the next to be preempted.
 //
 // Thread-safety: thread-compatible.
 
@@ -25,11 +25,16 @@ class PageRoom {
   // Counts one that has just started.
   void Add(const Sequence& sequence);
 
-  // Whether the free pages, and `beside` more, suffice for the newcomer and what is counted.
-  bool HasRoomFor(const Sequence& newcomer, const PageDemand& beside) const;
+  // Whether the available pages, and `beside` more, suffice for the newcomer, who takes `hit` from
+  // the prefix cache, and for what is counted.
+  bool HasRoomFor(const Sequence& newcomer, const PrefixHit& hit, const PageDemand& beside) const;
+
+  // The same for one that goes on with the pages of a running one.
+  bool HasRoomForFork() const;
 
  private:
-  PageDemand ClaimOf(const Sequence& sequence) const;
+  PageDemand DemandOf(const Sequence& sequence, int computed) const;
+  bool Fits(const PageDemand& claim, const PageDemand& beside) const;
 
   const KvLayout layout_;
   const int max_chunk_;

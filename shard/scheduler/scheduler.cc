@@ -11,6 +11,8 @@
 namespace facet {
 namespace {
 
+int CachedPages(const KvBlockPool* pool) { return pool == nullptr ? 0 : pool->cached_pages(); }
+int64_t Evictions(const KvBlockPool* pool) { return pool == nullptr ? 0 : pool->evictions(); }
 int UsedPages(const KvBlockPool* pool) { return pool == nullptr ? 0 : pool->used_pages(); }
 
 }  // namespace
@@ -93,6 +95,9 @@ absl::Status Scheduler::Add(SequenceRequest request, absl::Time now) {
   family.front()->started = false;
   family.front()->prompt_logits = request.prompt_logits;
   family.front()->tokens = std::move(request.prompt);
+  if (options_.enable_prefix_cache) {
+    family.front()->block_hashes = std::move(request.block_hashes);
+  }
   table_.Add(std::move(family));
   return absl::OkStatus();
 }
@@ -136,6 +141,11 @@ SchedulerStats Scheduler::stats() const {
   stats.global_pages_total = options_.global_pages;
   stats.sliding_pages_used = UsedPages(sliding_pool_.get());
   stats.sliding_pages_total = options_.sliding_pages;
+  stats.global_pages_cached = CachedPages(global_pool_.get());
+  stats.sliding_pages_cached = CachedPages(sliding_pool_.get());
+  stats.evictions = Evictions(global_pool_.get()) + Evictions(sliding_pool_.get());
+  stats.prefix_query_tokens = planner_->prefix_query_tokens();
+  stats.prefix_hit_tokens = planner_->prefix_hit_tokens();
   stats.preemptions = planner_->preemptions();
   stats.recomputed_tokens = planner_->recomputed_tokens();
   return stats;
@@ -146,7 +156,7 @@ StepPlan Scheduler::Next(absl::Time now) {
   ExpireUntil(now);
   planner_->Plan();
   NoteStarts();
-  StepPlan plan = in_flight_.Begin(++step_, table_.running());
+  StepPlan plan = in_flight_.Begin(++step_, table_.running(), planner_->TakeCopies());
   if (plan.kind == StepPlan::Kind::kIdle) {
     const auto stalled = [](const Sequence* sequence) { return sequence->stalled(); };
     FACET_CHECK(std::all_of(table_.running().begin(), table_.running().end(), stalled) &&
@@ -174,11 +184,12 @@ void Scheduler::NoteStarts() {
   for (Sequence* sequence : table_.running()) {
     if (sequence->started || sequence->planned == 0) continue;
     sequence->started = true;
-    started_.push_back({sequence->request_id, 0});
+    started_.push_back({sequence->request_id, sequence->cached_tokens});
   }
 }
 
 void Scheduler::Commit(absl::Span<const NewToken> tokens) {
+  Publish();
   auto next = tokens.begin();
   const absl::Span<const LogitsRow> rows = in_flight_.rows();
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -189,7 +200,7 @@ void Scheduler::Commit(absl::Span<const NewToken> tokens) {
     Sequence* const sequence = in_flight_.target(i);
     if (sequence == nullptr) continue;  // it ended meanwhile
     FACET_CHECK(token != nullptr) << "no token for sequence " << id;
-    if (!sequence->siblings.empty()) table_.Split(sequence);
+    if (!sequence->siblings.empty()) Fork(sequence);
     Accept(sequence, *token);
   }
   FACET_CHECK(next == tokens.end()) << "unexpected token for sequence " << next->sequence_id;
@@ -198,6 +209,36 @@ void Scheduler::Commit(absl::Span<const NewToken> tokens) {
     sequence->pages.ReleaseBehindWindow(sequence->computed);
   }
   in_flight_.End();
+}
+
+// The pages that the step has filled, to the prefix cache.
+void Scheduler::Publish() {
+  for (Sequence* sequence : table_.running()) {
+    if (!sequence->in_flight || !sequence->block_hashes.has_value()) continue;
+    const int full_blocks = sequence->computed / options_.page_tokens;
+    if (full_blocks == sequence->published_blocks) continue;
+    sequence->published_blocks = full_blocks;
+    BlockHashChain& chain = *sequence->block_hashes;
+    if (full_blocks > static_cast<int>(chain.hashes().size())) {
+      chain.Extend(absl::MakeConstSpan(sequence->tokens).first(sequence->computed));
+    }
+    sequence->pages.Publish(chain.hashes(), sequence->computed);
+  }
+}
+
+// The n of a prompt go on from its pages. Those without a place or a page wait in the queue.
+void Scheduler::Fork(Sequence* first) {
+  const std::vector<Sequence*> siblings = first->siblings;
+  table_.Split(first);
+  for (Sequence* sequence : siblings) {
+    sequence->block_hashes = first->block_hashes;
+    if (!planner_->HasRoomForFork()) continue;
+    table_.Start(sequence);
+    sequence->pages.ForkFrom(first->pages, first->computed);
+    sequence->computed = first->computed;
+    sequence->in_flight = true;
+    sequence->shares_written_page = first->shares_written_page = true;
+  }
 }
 
 void Scheduler::Accept(Sequence* sequence, const NewToken& token) {

@@ -29,11 +29,13 @@
 //     logits = Execute(plan);                     // [scheduler->rows().size(), vocab]
 //     scheduler->Commit(Sample(scheduler->rows(), logits));
 //   }
+//   scheduler->Recycle(std::move(plan));
 //
 // Thread-safety: thread-compatible.
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -94,6 +96,10 @@ class Scheduler {
   // ends with its last permitted token whatever `finished` says.
   void Commit(absl::Span<const NewToken> tokens);
 
+  // Takes a plan that is done with, so that Next may fill its memory again: saves most of Next's
+  // time with many sequences. Never needed.
+  void Recycle(StepPlan plan) { in_flight_.Recycle(std::move(plan)); }
+
   // Requests that were planned for the first time since the last call.
   std::vector<StartedRequest> TakeStarted();
 
@@ -110,6 +116,8 @@ class Scheduler {
   std::unique_ptr<Sequence> MakeSequence(const SequenceRequest& request, int i) const;
   void ExpireUntil(absl::Time now);
   void NoteStarts();
+  void Publish();
+  void Fork(Sequence* first);
   void Accept(Sequence* sequence, const NewToken& token);
   void End(Sequence* sequence);
 

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "shard/cache/block_hash.h"
 #include "shard/scheduler/scheduler.h"
 
 namespace facet {
@@ -133,6 +134,7 @@ class TraceRun {
     EXPECT_EQ(stats.sliding_pages_used, 0);
   }
 
+  int page_copies() const { return page_copies_; }
   SchedulerStats stats() const { return scheduler_->stats(); }
   // Everything that was generated, by id.
   const std::map<int64_t, std::vector<int32_t>>& finished() const { return finished_; }
@@ -149,6 +151,10 @@ class TraceRun {
     if (trace_.extras) {
       request.n = Below(5) == 0 ? 1 + Below(5) : 1;
       request.prompt_logits = Below(8) == 0;
+    }
+    if (Below(10) > 0) {
+      request.block_hashes.emplace(options_.page_tokens, "tenant");
+      request.block_hashes->Extend(request.prompt);
     }
     next_id_ += request.n;
     if (!scheduler_->Add(request, now_).ok()) return;  // the queue is full
@@ -203,7 +209,7 @@ class TraceRun {
   void Step() {
     now_ += absl::Milliseconds(500);
     Meddle();
-    const StepPlan plan = scheduler_->Next(now_);
+    StepPlan plan = scheduler_->Next(now_);
     ++step_;
     if (plan.kind == StepPlan::Kind::kIdle) {
       for (const auto& [id, live] : live_) EXPECT_TRUE(live.paused) << id;
@@ -217,6 +223,7 @@ class TraceRun {
     if (trace_.ahead) scheduler_->PlanAhead(now_);
     Meddle();
     Commit();
+    if (Below(4) > 0) scheduler_->Recycle(std::move(plan));
   }
 
   void CheckBudget(const StepPlan& plan) {
@@ -249,6 +256,7 @@ class TraceRun {
 
   // (e).
   void Execute(const StepPlan& plan) {
+    page_copies_ += plan.global_copies.size() + plan.sliding_copies.size();
     global_->Copy(plan.global_copies);
     sliding_->Copy(plan.sliding_copies);
     for (const SequenceStep& part : plan.sequences) Check(part, live_.at(part.sequence_id));
@@ -358,6 +366,7 @@ class TraceRun {
   absl::Time now_ = absl::UnixEpoch();
   int64_t step_ = 0;
   int64_t next_id_ = 1;
+  int page_copies_ = 0;
   bool draining_ = false;
 };
 
@@ -371,7 +380,7 @@ class SchedulerBoundsTest : public ::testing::TestWithParam<TraceCase> {};
 
 TEST_P(SchedulerBoundsTest, HoldOverRandomTraces) {
   const TraceCase& c = GetParam();
-  int64_t preemptions = 0;
+  int64_t preemptions = 0, hits = 0, copies = 0;
   size_t finished = 0;
   for (int seed = 0; seed < c.traces; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
@@ -379,8 +388,12 @@ TEST_P(SchedulerBoundsTest, HoldOverRandomTraces) {
     run.Run();
     ASSERT_FALSE(HasFailure());
     preemptions += run.stats().preemptions;
+    hits += run.stats().prefix_hit_tokens;
+    copies += run.page_copies();
     finished += run.finished().size();
   }
+  EXPECT_GE(hits, (c.trace.tight ? 5 : 100) * c.traces);
+  EXPECT_GE(copies, c.trace.extras ? c.traces : 0);
   EXPECT_GE(preemptions, c.least_preemptions);
   EXPECT_GE(finished, 10u * c.traces) << "the load is too light";
 }

@@ -23,6 +23,7 @@ struct SchedulerOptions {
   int sliding_pages = 0;   // of all sequences; 0: no sliding layer owns KV
   int sliding_window = 0;  // keys that a sliding layer sees, the token itself included
   int max_context = 0;     // prompt and generated tokens of one sequence
+  bool enable_prefix_cache = true;
   absl::Duration priority_step = absl::Seconds(10);  // waiting that one level of priority skips
 
   // InvalidArgument that names field, value and limit.

@@ -4,9 +4,11 @@
 // What goes into a scheduler and what comes out of it. Plain data.
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "shard/cache/block_hash.h"
 
 namespace facet {
 
@@ -21,6 +23,9 @@ struct SequenceRequest {
   int max_new_tokens = 0;       // >= 1; no more than the context leaves room for are generated
   int priority = 0;             // higher runs first; in [-kMaxPriority, kMaxPriority]
   absl::Time deadline = absl::InfiniteFuture();
+  // Of the prompt, for pages of the scheduler's page_tokens: the prefix cache takes from and keeps
+  // for those of the same chain. None: no caching. The scheduler goes on with what is generated.
+  std::optional<BlockHashChain> block_hashes;
 
   static constexpr int kMaxPriority = 100;
   static constexpr int kMaxN = 16;
@@ -56,6 +61,12 @@ struct SchedulerStats {
   int sliding_pages_total = 0;
   int64_t preemptions = 0;        // since the start
   int64_t recomputed_tokens = 0;  // since the start: tokens whose KV was lost by preemption
+  // The prefix cache. Its pages are not in use, and given to whoever needs one.
+  int global_pages_cached = 0;
+  int sliding_pages_cached = 0;
+  int64_t prefix_query_tokens = 0;  // since the start: of prompts looked up when they were started
+  int64_t prefix_hit_tokens = 0;    // since the start: of these, taken from the cache
+  int64_t evictions = 0;            // since the start: cached pages given to others, of both pools
 };
 
 }  // namespace facet

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <tuple>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "shard/cache/block_hash.h"
 #include "shard/cache/sequence_pages.h"
 
 namespace facet {
@@ -36,10 +38,14 @@ struct Sequence {
   bool paused = false;
   State state = State::kQueued;
   SequencePages pages;
+  bool shares_written_page = false;  // forked since its last step: the next may need a copy
+  std::optional<BlockHashChain> block_hashes;  // of `tokens`; none: not cached
+  int published_blocks = 0;                    // full blocks that Publish was last called for
 
   // The request.
   int64_t request_id = 0;
-  bool started = false;  // was planned once
+  bool started = false;   // was planned once
+  int cached_tokens = 0;  // of the prompt, taken from the prefix cache when it was started last
   bool prompt_logits = false;
   int prompt_rows_given = 0;  // of prompt_logits: positions whose row a step has yielded
 

@@ -1,6 +1,7 @@
 #include "shard/scheduler/step_in_flight.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace facet {
 namespace {
@@ -22,35 +23,41 @@ int RowsOf(const Sequence& sequence, int tokens) {
   return sequence.computed + tokens - FirstRow(sequence, tokens);
 }
 
-StepPlan StepInFlight::Begin(int64_t step, absl::Span<Sequence* const> running) {
+StepPlan StepInFlight::Begin(int64_t step, absl::Span<Sequence* const> running, PageCopies copies) {
   End();
-  StepPlan plan;
+  StepPlan plan = std::exchange(spare_, {});
   plan.step = step;
-  plan.sequences.reserve(running.size());
-  // All that are `decoding` now have one token; Begin changes that of a sequence as it takes it.
+  plan.global_copies = std::move(copies.global);
+  plan.sliding_copies = std::move(copies.sliding);
+  size_t parts = 0;
+  const auto take = [&](Sequence* sequence) {
+    if (parts == plan.sequences.size()) plan.sequences.emplace_back();
+    TakePart(sequence, &plan.sequences[parts++]);
+  };
+  // Begin changes `decoding` of a sequence as it takes it: then it has nothing planned any more.
   for (Sequence* sequence : running) {
-    if (sequence->planned > 0 && sequence->decoding()) plan.sequences.push_back(TakePart(sequence));
+    if (sequence->planned > 0 && sequence->decoding()) take(sequence);
   }
   for (Sequence* sequence : running) {
-    if (sequence->planned > 0) plan.sequences.push_back(TakePart(sequence));
+    if (sequence->planned > 0) take(sequence);
   }
-  active_ = !plan.sequences.empty();
+  plan.sequences.resize(parts);
+  active_ = parts > 0;
   plan.kind = active_ ? StepPlan::Kind::kRun : StepPlan::Kind::kIdle;
   return plan;
 }
 
-SequenceStep StepInFlight::TakePart(Sequence* sequence) {
+void StepInFlight::TakePart(Sequence* sequence, SequenceStep* part) {
   const int tokens = std::exchange(sequence->planned, 0);
   const int first_row = FirstRow(*sequence, tokens);
-  SequenceStep part;
-  part.sequence_id = sequence->id;
-  part.start_position = sequence->computed;
+  part->sequence_id = sequence->id;
+  part->start_position = sequence->computed;
   const auto first = sequence->tokens.begin() + sequence->computed;
-  part.tokens.assign(first, first + tokens);
-  part.logits_from = first_row - sequence->computed;
+  part->tokens.assign(first, first + tokens);
+  part->logits_from = first_row - sequence->computed;
   const SequencePages& pages = sequence->pages;
-  part.global_pages.assign(pages.global().begin(), pages.global().end());
-  part.sliding_pages.assign(pages.sliding().begin(), pages.sliding().end());
+  part->global_pages.assign(pages.global().begin(), pages.global().end());
+  part->sliding_pages.assign(pages.sliding().begin(), pages.sliding().end());
 
   const int end = sequence->computed + tokens;
   AddRows(sequence, first_row, end);
@@ -60,7 +67,6 @@ SequenceStep StepInFlight::TakePart(Sequence* sequence) {
     sequence->tokens.push_back(0);  // Commit knows it
     sequence->awaiting_token = true;
   }
-  return part;
 }
 
 void StepInFlight::AddRows(Sequence* sequence, int first_position, int end) {

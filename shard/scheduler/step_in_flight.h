@@ -7,9 +7,11 @@
 // Thread-safety: thread-compatible.
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "absl/types/span.h"
+#include "shard/cache/sequence_pages.h"
 #include "shard/scheduler/scheduler_types.h"
 #include "shard/scheduler/sequence.h"
 #include "shard/scheduler/sequence_table.h"
@@ -24,10 +26,13 @@ class StepInFlight {
  public:
   // The plan of what the running sequences have `planned`, those that generate first; kIdle if
   // nothing is. Moves them on: `computed` and `tokens` are then as they will be after the step, and
-  // `planned` is 0.
-  StepPlan Begin(int64_t step, absl::Span<Sequence* const> running);
+  // `planned` is 0. Starts with `copies`.
+  StepPlan Begin(int64_t step, absl::Span<Sequence* const> running, PageCopies copies);
 
   void End();
+
+  // Takes the memory of a plan for the next Begin.
+  void Recycle(StepPlan plan) { spare_ = std::move(plan); }
   bool active() const { return active_; }
 
   absl::Span<const LogitsRow> rows() const { return rows_; }
@@ -39,11 +44,12 @@ class StepInFlight {
   void Forget(const SequenceTable::Erased& erased);
 
  private:
-  SequenceStep TakePart(Sequence* sequence);
+  void TakePart(Sequence* sequence, SequenceStep* part);
   void AddRows(Sequence* sequence, int first_position, int end);
   void AddRow(Sequence* target, int64_t id, int32_t row, int position);
 
   bool active_ = false;
+  StepPlan spare_;
   int32_t next_row_ = 0;
   std::vector<LogitsRow> rows_;
   std::vector<Sequence*> targets_;  // one for each of rows_

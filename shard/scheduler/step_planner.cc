@@ -59,6 +59,8 @@ bool StepPlanner::ShareAmongRunning() {
   for (size_t i = 0; i < running.size(); ++i) {  // Preempt shortens it
     Sequence* sequence = running[i];
     if (sequence->planned > 0 || !sequence->plannable()) continue;
+    // The copy's source is held until Commit, of the step in flight.
+    if (ahead_ && sequence->shares_written_page) continue;
     int want = 1;
     if (!sequence->decoding()) {
       --prompts_unplanned_;
@@ -102,11 +104,13 @@ int StepPlanner::MostTokensByRows(const Sequence& sequence, int more) const {
 // for even one, it returns false and changes nothing.
 bool StepPlanner::TakePart(Sequence* sequence, int want) {
   const int start = sequence->computed + sequence->planned;
-  const int fits = sequence->pages.ReservableEnd() - start;
+  const int fits = sequence->pages.ReservableEnd(sequence->computed) - start;
   if (fits < 1) return false;
   const int tokens = std::min(want, fits);
-  const absl::Status reserved = sequence->pages.Reserve(start + tokens);
+  const absl::Status reserved =
+      sequence->pages.Reserve(start + tokens, sequence->computed, &copies_);
   FACET_CHECK(reserved.ok()) << reserved;
+  sequence->shares_written_page = false;
   rows_left_ += std::max(1, RowsOf(*sequence, sequence->planned));
   sequence->planned += tokens;
   rows_left_ -= std::max(1, RowsOf(*sequence, sequence->planned));
@@ -124,6 +128,7 @@ void StepPlanner::AdmitFromQueue() {
     Sequence* sequence = *head;
     if (rows_left_ <= 0 || !MakeRoomFor(*sequence)) return;
     table_->Start(sequence);
+    AdoptPrefix(sequence);
     places_left_ -= sequence->family();
     --rows_left_;
     // A one-token prompt counts as decoding, but its token was not set aside.
@@ -135,13 +140,43 @@ void StepPlanner::AdmitFromQueue() {
   }
 }
 
+// What the prefix cache may give it: nothing, where a row is wanted of each position.
+CachedPrompt StepPlanner::CachedPromptOf(const Sequence& sequence) const {
+  CachedPrompt prompt;
+  const bool wants_rows =
+      sequence.prompt_logits && sequence.prompt_rows_given < sequence.prompt_tokens - 1;
+  if (!sequence.block_hashes.has_value() || wants_rows) return prompt;
+  prompt.hashes = sequence.block_hashes->hashes();
+  prompt.max_tokens = static_cast<int>(sequence.tokens.size()) - 1;
+  return prompt;
+}
+
+void StepPlanner::AdoptPrefix(Sequence* sequence) {
+  if (!sequence->block_hashes.has_value()) return;
+  sequence->computed = sequence->pages.AdoptPrefix(CachedPromptOf(*sequence));
+  sequence->cached_tokens = sequence->computed;
+  if (sequence->started) return;
+  prefix_query_tokens_ += sequence->prompt_tokens;
+  prefix_hit_tokens_ += sequence->computed;
+}
+
+bool StepPlanner::HasRoomForFork() {
+  if (static_cast<int>(table_->running().size()) >= options_.max_running_sequences) return false;
+  room_.Count(table_->running());
+  return room_.HasRoomForFork();
+}
+
 // Whether there are a place and pages for it, if need be those of paused sequences, which then lose
-// them. With nothing else running all pages are free, and Add saw to it that they suffice, if need
-// be for a token at a time.
+// them. With nothing else running all pages are available, and Add saw to it that they suffice, if
+// need be for a token at a time.
 bool StepPlanner::MakeRoomFor(const Sequence& newcomer) {
   const bool alone = paused_ == static_cast<int>(table_->running().size());
-  if (!alone && !room_.HasRoomFor(newcomer, HeldByPaused())) return false;
-  while (places_left_ <= 0 || !room_.HasRoomFor(newcomer, {})) {
+  const CachedPrompt prompt = CachedPromptOf(newcomer);
+  const auto has_room = [&](const PageDemand& beside) {
+    return room_.HasRoomFor(newcomer, newcomer.pages.PeekPrefix(prompt), beside);
+  };
+  if (!alone && !has_room(HeldByPaused())) return false;
+  while (places_left_ <= 0 || !has_room({})) {
     Sequence* victim = paused_ == 0 ? nullptr : LastPaused();
     if (victim == nullptr) return alone;
     if (ahead_) return false;
@@ -198,6 +233,7 @@ void StepPlanner::Preempt(Sequence* sequence) {
   }
   places_left_ += sequence->family();
   sequence->planned = 0;
+  sequence->published_blocks = 0;
   sequence->pages.ReleaseAll();
   sequence->computed = 0;
   table_->Requeue(sequence);

@@ -11,7 +11,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
+#include "shard/cache/prefix_match.h"
 #include "shard/cache/sequence_pages.h"
 #include "shard/scheduler/page_room.h"
 #include "shard/scheduler/scheduler_options.h"
@@ -32,6 +34,14 @@ class StepPlanner {
   // preemption, and prompts get no more than they would if others came.
   void PlanAhead();
 
+  // The copies that the step planned last starts with; they are then the caller's.
+  PageCopies TakeCopies() { return std::exchange(copies_, {}); }
+
+  // Whether a sequence that goes on with the pages of a running one has a place and a page.
+  bool HasRoomForFork();
+
+  int64_t prefix_query_tokens() const { return prefix_query_tokens_; }
+  int64_t prefix_hit_tokens() const { return prefix_hit_tokens_; }
   int64_t preemptions() const { return preemptions_; }
   int64_t recomputed_tokens() const { return recomputed_tokens_; }
 
@@ -39,7 +49,9 @@ class StepPlanner {
   void CountBudget();
   bool ShareAmongRunning();
   void AdmitFromQueue();
+  CachedPrompt CachedPromptOf(const Sequence& sequence) const;
   bool MakeRoomFor(const Sequence& newcomer);
+  void AdoptPrefix(Sequence* sequence);
   void DealOutTheRest();
 
   int PromptShare(const Sequence& sequence, bool others_wait) const;
@@ -62,6 +74,10 @@ class StepPlanner {
   int paused_ = 0;              // running ones
   bool ahead_ = false;
 
+  PageCopies copies_;
+
+  int64_t prefix_query_tokens_ = 0;
+  int64_t prefix_hit_tokens_ = 0;
   int64_t preemptions_ = 0;
   int64_t recomputed_tokens_ = 0;
 };
