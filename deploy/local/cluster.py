@@ -58,7 +58,7 @@ class Cluster:
     def _start_group(self, group, options):
         common = [build.binary("shard_main"), f"--model={options.model}",
                   f"--world_size={options.tp}", f"--dtype={options.dtype}",
-                  f"--threads={options.threads}",
+                  f"--kv_dtype={options.kv_dtype}", f"--threads={options.threads}",
                   f"--expert_parallel={str(options.expert_parallel).lower()}",
                   "--metrics=127.0.0.1:0", "--listen=127.0.0.1:0", *options.shard_flags]
         leader = None

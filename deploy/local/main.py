@@ -63,6 +63,9 @@ def up_parser():
     p.add_argument("--dtype", choices=["f32", "bf16"], default="f32",
                    help="f32: float32 activations, weights as stored; bf16: bfloat16 products and "
                    "KV cache where the CPU has them (default f32)")
+    p.add_argument("--kv-dtype", choices=["auto", "f32", "bf16", "int8", "fp8"], default="auto",
+                   help="type of cached keys and values: int8 and fp8 take a byte an element "
+                   "(default auto: as --dtype)")
     p.add_argument("--threads", type=positive, default=None,
                    help="compute threads of each rank (default: the cores shared out)")
     p.add_argument("--image-budget", type=int, choices=[70, 140, 280, 560, 1120], default=280,

@@ -14,6 +14,7 @@
 #include "kernels/cpu/cpu_backend.h"
 #include "services/serving/build_info.h"
 #include "services/serving/server_shell.h"
+#include "services/shard/kernel_info.h"
 #include "services/shard/rank_setup.h"
 #include "services/shard/shard_service.h"
 #include "shard/group/bootstrap.h"
@@ -91,6 +92,10 @@ internal::EngineInfo MakeEngineInfo(const ShardOptions& options, const RankSetup
   info.set_context_length(setup.context_length);
   info.set_world_size(options.world_size);
   info.set_dtype(options.dtype);
+  info.set_kv_dtype(Name(options.kv_type()));
+  const int64_t page_tokens = setup.rank.page_tokens;
+  info.set_global_kv_tokens(setup.rank.global_pages * page_tokens);
+  info.set_sliding_kv_tokens(setup.rank.sliding_pages * page_tokens);
   return info;
 }
 
@@ -130,6 +135,8 @@ int LeadGroup(const ShardOptions& options, const RankSetup& setup, GroupLeader& 
   Collective* const collective = group->collective.get();
   absl::StatusOr<LoadedRank> rank = LoadTogether(options, setup, collective);
   if (!rank.ok()) return EndFailedStart(shell, rank.status());
+  ReportKernels(AttentionKernelsOf(setup.config, setup.rank.kv_dtype, rank->backend->level()),
+                shell.registry());
   RankStepModel model(rank->model.get());
   auto engine = LeaderEngine::Start(MakeEngineOptions(options, setup, &shell), &model, collective,
                                     &step_metrics, &engine_metrics);
@@ -178,6 +185,8 @@ int RunOther(const ShardOptions& options, const RankSetup& setup, ServerShell& s
   Collective* const collective = group->collective.get();
   absl::StatusOr<LoadedRank> rank = LoadTogether(options, setup, collective);
   if (!rank.ok()) return EndFailedStart(shell, rank.status());
+  ReportKernels(AttentionKernelsOf(setup.config, setup.rank.kv_dtype, rank->backend->level()),
+                shell.registry());
 
   RankStepModel model(rank->model.get());
   std::atomic<bool> ended{false};

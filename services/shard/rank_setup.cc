@@ -20,6 +20,9 @@ namespace {
 // follows from this.
 constexpr int kTypicalTokens = 1024;
 
+// A row of logits takes a MiB with a vocabulary of 262144.
+constexpr int kLogitRows = 64;
+
 std::string FolderName(absl::string_view path) {
   while (absl::EndsWith(path, "/")) path.remove_suffix(1);
   const size_t slash = path.rfind('/');
@@ -143,7 +146,9 @@ absl::StatusOr<RankSetup> PrepareRank(const ShardOptions& options) {
   setup.rank.kv_dtype = options.kv_type();
   setup.rank.page_tokens = options.page_tokens;
   setup.rank.max_step_tokens = options.max_step_tokens;
-  setup.rank.max_logit_rows = options.max_running;
+  // Every running request may want one, and prompts whose log-probabilities are asked for more.
+  setup.rank.max_logit_rows =
+      std::min(options.max_step_tokens, std::max(options.max_running, kLogitRows));
   FACET_RETURN_IF_ERROR(SizePools(options, setup));
   FACET_ASSIGN_OR_RETURN(setup.plan, PlanMemory(setup.config, setup.rank, tensors.Head().dtype));
   return setup;
@@ -176,6 +181,7 @@ Scheduler::Options MakeSchedulerOptions(const ShardOptions& options, const RankS
   Scheduler::Options out;
   out.max_step_tokens = options.max_step_tokens;
   out.max_running_sequences = options.max_running;
+  out.max_logit_rows = setup.rank.max_logit_rows;
   out.max_queue = options.max_queue;
   out.page_tokens = options.page_tokens;
   out.global_pages = setup.rank.global_pages;

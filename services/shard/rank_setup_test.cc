@@ -124,6 +124,7 @@ TEST(RankSetupTest, SettingsThatMustAgreeShowInTheText) {
   const std::string usual = text([](auto&) {});
   EXPECT_NE(usual, text([](auto& o) { o.dtype = "bf16"; }));
   EXPECT_NE(usual, text([](auto& o) { o.kv_dtype = "bf16"; }));
+  EXPECT_NE(text([](auto& o) { o.kv_dtype = "int8"; }), text([](auto& o) { o.kv_dtype = "fp8"; }));
   EXPECT_NE(usual, text([](auto& o) { o.expert_parallel = true; }));
   EXPECT_NE(usual, text([](auto& o) { o.page_tokens = 8; }));
   EXPECT_NE(usual, text([](auto& o) { o.max_context = 100; }));

@@ -48,7 +48,8 @@ ABSL_FLAG(
     "f32: float32 activations and the weights as stored; bf16: bfloat16 products where the CPU "
     "has them, float32 sums.");
 ABSL_FLAG(std::string, kv_dtype, facet::Defaults().kv_dtype,
-          "Type of cached keys and values: f32, bf16, or auto (as --dtype).");
+          "Type of cached keys and values: f32, bf16, int8 or fp8 (a byte an element, with a scale "
+          "for each head of each position), or auto (as --dtype).");
 ABSL_FLAG(int, threads, facet::Defaults().threads, "Threads that compute; 0: one a core.");
 
 // How much it takes on.

@@ -45,7 +45,7 @@ absl::Status ShardOptions::Validate() const {
         absl::StrCat("--leader is not set: rank ", rank, " needs the address of rank 0"));
   }
   FACET_RETURN_IF_ERROR(CheckChoice("dtype", dtype, {"f32", "bf16"}));
-  FACET_RETURN_IF_ERROR(CheckChoice("kv_dtype", kv_dtype, {"auto", "f32", "bf16"}));
+  FACET_RETURN_IF_ERROR(CheckChoice("kv_dtype", kv_dtype, {"auto", "f32", "bf16", "int8", "fp8"}));
   FACET_RETURN_IF_ERROR(CheckChoice("collective", collective, {"auto", "shm", "gloo"}));
   FACET_RETURN_IF_ERROR(CheckRange("threads", threads, 0, 1024));
   FACET_RETURN_IF_ERROR(CheckRange("page_tokens", page_tokens, 1, 4096));
@@ -71,7 +71,10 @@ ComputeMode ShardOptions::mode() const {
 
 DType ShardOptions::kv_type() const {
   if (kv_dtype == "auto") return DefaultKvDType(mode());
-  return kv_dtype == "bf16" ? DType::kBF16 : DType::kF32;
+  for (const DType type : {DType::kBF16, DType::kInt8, DType::kF8E4M3}) {
+    if (kv_dtype == Name(type)) return type;
+  }
+  return DType::kF32;
 }
 
 Transport ShardOptions::transport() const {

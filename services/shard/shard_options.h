@@ -28,7 +28,7 @@ struct ShardOptions {
   std::string port_file;
 
   std::string dtype = "f32";      // "f32" or "bf16"
-  std::string kv_dtype = "auto";  // "auto" (as dtype), "f32" or "bf16"
+  std::string kv_dtype = "auto";  // "auto" (as dtype), "f32", "bf16", "int8", "fp8"
   int threads = 0;                // 0: one a core
 
   int page_tokens = 16;

@@ -46,7 +46,8 @@ INSTANTIATE_TEST_SUITE_P(
         {"negative_rank", [](auto& o) { o.rank = -1; }, "--rank is -1"},
         {"leader", [](auto& o) { o.leader = ""; }, "--leader is not set: rank 1"},
         {"dtype", [](auto& o) { o.dtype = "int8"; }, "--dtype is 'int8'; allowed: f32, bf16"},
-        {"kv_dtype", [](auto& o) { o.kv_dtype = "fp8"; }, "--kv_dtype is 'fp8'"},
+        {"kv_dtype", [](auto& o) { o.kv_dtype = "f16"; },
+         "--kv_dtype is 'f16'; allowed: auto, f32, bf16, int8, fp8"},
         {"collective", [](auto& o) { o.collective = "mpi"; }, "--collective is 'mpi'"},
         {"threads", [](auto& o) { o.threads = -1; }, "--threads is -1"},
         {"page_tokens", [](auto& o) { o.page_tokens = 0; }, "--page_tokens is 0"},
@@ -80,8 +81,11 @@ TEST(ShardOptionsTest, TheKvTypeFollowsTheModeUnlessItIsSet) {
   EXPECT_EQ(options.kv_type(), DType::kF32);
   options.dtype = "bf16";
   EXPECT_EQ(options.kv_type(), DType::kBF16);
-  options.kv_dtype = "f32";
-  EXPECT_EQ(options.kv_type(), DType::kF32);
+  for (const DType type : {DType::kF32, DType::kBF16, DType::kInt8, DType::kF8E4M3}) {
+    options.kv_dtype = Name(type);
+    EXPECT_THAT(options.Validate(), IsOk());
+    EXPECT_EQ(options.kv_type(), type);
+  }
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #include "tests/golden/rank_group.h"
 
 #include <algorithm>
-#include <limits>
+#include <cstring>
 #include <numeric>
 #include <optional>
 #include <thread>
@@ -17,16 +17,10 @@ namespace facet::testing {
 namespace {
 
 void Poison(const KvPages& pages, int first, int count) {
-  const int64_t page_elements =
-      static_cast<int64_t>(pages.kv_heads) * pages.page_tokens * pages.head_dim;
+  // All bits set are a NaN in float32 and in bfloat16, and so in the scale of a row with one.
   for (void* data : {pages.k, pages.v}) {
-    if (pages.dtype == DType::kF32) {
-      float* begin = static_cast<float*>(data) + first * page_elements;
-      std::fill(begin, begin + count * page_elements, std::numeric_limits<float>::quiet_NaN());
-    } else {
-      uint16_t* begin = static_cast<uint16_t*>(data) + first * page_elements;
-      std::fill(begin, begin + count * page_elements, uint16_t{0x7fc0});
-    }
+    std::memset(static_cast<uint8_t*>(data) + first * pages.page_bytes(), 0xff,
+                static_cast<size_t>(count * pages.page_bytes()));
   }
 }
 
@@ -57,12 +51,12 @@ absl::StatusOr<std::unique_ptr<RankGroup>> RankGroup::Start(const GoldenModel& m
     of_rank.world_size = options.world_size;
     of_rank.expert_parallel = options.expert_parallel;
     of_rank.mode = options.mode;
-    of_rank.kv_dtype = DefaultKvDType(options.mode);
+    of_rank.kv_dtype = options.kv_dtype.value_or(DefaultKvDType(options.mode));
     of_rank.page_tokens = options.page_tokens;
     of_rank.global_pages = options.pages;
     of_rank.sliding_pages = options.pages;
     of_rank.max_step_tokens = options.max_rows;
-    of_rank.max_logit_rows = options.max_rows;
+    of_rank.max_logit_rows = options.max_logit_rows > 0 ? options.max_logit_rows : options.max_rows;
     Collective* collective = options.world_size > 1 ? group->collectives_[rank].get() : nullptr;
     FACET_ASSIGN_OR_RETURN(
         std::unique_ptr<RankModel> loaded,
@@ -129,15 +123,30 @@ void TestPages::GiveBack(AttentionKind kind, int page) {
 }
 
 TestSequence::~TestSequence() {
-  for (const int32_t page : global_) pages_.GiveBack(AttentionKind::kGlobal, page);
-  for (const int32_t page : sliding_) {
-    if (page >= 0) pages_.GiveBack(AttentionKind::kSliding, page);
+  for (size_t block = shared_blocks_; block < global_.size(); ++block) {
+    pages_.GiveBack(AttentionKind::kGlobal, global_[block]);
+    if (sliding_[block] >= 0) pages_.GiveBack(AttentionKind::kSliding, sliding_[block]);
   }
+}
+
+TestSequence::TestSequence(const TestSequence& parent, StepPlan& plan)
+    : window_(parent.window_),
+      page_tokens_(parent.page_tokens_),
+      pages_(parent.pages_),
+      position_(parent.position_),
+      shared_blocks_(parent.position_ / parent.page_tokens_),
+      global_(parent.global_.begin(), parent.global_.begin() + shared_blocks_),
+      sliding_(parent.sliding_.begin(), parent.sliding_.begin() + shared_blocks_) {
+  if (position_ % page_tokens_ == 0) return;
+  global_.push_back(pages_.Take(AttentionKind::kGlobal));
+  sliding_.push_back(pages_.Take(AttentionKind::kSliding));
+  plan.global_copies.push_back({parent.global_[shared_blocks_], global_.back()});
+  plan.sliding_copies.push_back({parent.sliding_[shared_blocks_], sliding_.back()});
 }
 
 SequenceStep TestSequence::Step(const std::vector<int32_t>& tokens, int logit_rows) {
   const auto count = static_cast<int>(tokens.size());
-  for (size_t block = 0; block < sliding_.size(); ++block) {
+  for (size_t block = shared_blocks_; block < sliding_.size(); ++block) {
     const int end = static_cast<int>(block + 1) * page_tokens_;
     if (sliding_[block] < 0 || end > position_ - window_ + 1) continue;
     pages_.GiveBack(AttentionKind::kSliding, sliding_[block]);

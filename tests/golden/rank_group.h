@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/dtype.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "shard/collective/collective.h"
 #include "shard/step_plan.h"
@@ -24,11 +26,13 @@ struct GroupOptions {
   int world_size = 1;
   bool expert_parallel = false;
   ComputeMode mode = ComputeMode::kF32;
-  std::string level;  // of the kernels, as CpuOptions::max_level
-  int threads = 1;    // of each rank
+  std::optional<DType> kv_dtype;  // the mode's, if not set
+  std::string level;              // of the kernels, as CpuOptions::max_level
+  int threads = 1;                // of each rank
   int page_tokens = 4;
   int pages = 0;  // of each pool
   int max_rows = 0;
+  int max_logit_rows = 0;  // 0: as many as max_rows
 };
 
 class RankGroup {
@@ -84,6 +88,11 @@ class TestSequence {
       : window_(config.sliding_window), page_tokens_(page_tokens), pages_(pages) {}
   ~TestSequence();
 
+  // Shares `parent`'s whole pages and takes pages of its own for what the block at its position
+  // holds already. Adds the copies that this needs to `plan`. The parent must live longer, and
+  // neither gives the shared ones back; so the window must not have passed them.
+  TestSequence(const TestSequence& parent, StepPlan& plan);
+
   // The next step, over `tokens`; logits of its last `logit_rows` rows.
   SequenceStep Step(const std::vector<int32_t>& tokens, int logit_rows);
 
@@ -94,6 +103,7 @@ class TestSequence {
   const int page_tokens_;
   TestPages& pages_;
   int position_ = 0;
+  int shared_blocks_ = 0;  // the first of both lists, given back by the parent
   std::vector<int32_t> global_;
   std::vector<int32_t> sliding_;
 };
