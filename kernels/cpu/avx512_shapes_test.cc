@@ -117,7 +117,9 @@ TEST_F(Avx512ShapesTest, AttendAsTheAvx2OnesDoBitForBit) {
     pages.v = v_data.data();
     std::vector<int32_t> ids(pages.num_pages);
     std::iota(ids.rbegin(), ids.rend(), 0);
-    const AttentionSequence sequence = {0, kLength, 0, ids};
+    AttentionSequence sequence;
+    sequence.num_rows = kLength;
+    sequence.pages = ids;
     ops::StoreKv(*backend_, k.view(), v.view(), {&sequence, 1}, pages);
     Matrix got(kLength, q.cols()), want(kLength, q.cols());
     RunPagedAttention(*backend_, avx512_shapes::kAttentionKernels, q.view(), pages, {&sequence, 1},

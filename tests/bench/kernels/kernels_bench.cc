@@ -125,21 +125,26 @@ void Shapes(benchmark::internal::Benchmark* b) {
 }
 BENCHMARK(BM_MatMul)->Apply(Shapes);
 
-// Arguments: threads, context, head_dim. One token of one sequence, 8 query heads on one KV head.
+// Arguments: threads, context, head_dim, type of the pages (a DType). One token of one sequence, 8
+// query heads on one KV head.
 void BM_DecodeAttention(benchmark::State& state) {
   Machine& machine = MachineWith(static_cast<int>(state.range(0)));
   const int64_t context = state.range(1);
   const int head_dim = static_cast<int>(state.range(2)), page_tokens = 16, heads = 8;
   const int num_pages = static_cast<int>(context / page_tokens);
-  const int64_t page_bytes = int64_t{page_tokens} * head_dim * 2;
+  const auto dtype = static_cast<DType>(state.range(3));
+  const int64_t page_bytes = page_tokens * KvRowBytes(dtype, head_dim);
   const Buffer k = Allocate(*machine.backend, num_pages * page_bytes);
   const Buffer v = Allocate(*machine.backend, num_pages * page_bytes);
   const Buffer q = Allocate(*machine.backend, int64_t{heads} * head_dim * 4);
   const Buffer out = Allocate(*machine.backend, int64_t{heads} * head_dim * 4);
-  const KvPages pages = {k.data(), v.data(), DType::kBF16, num_pages, 1, page_tokens, head_dim};
+  const KvPages pages = {k.data(), v.data(), dtype, num_pages, 1, page_tokens, head_dim};
   std::vector<int32_t> table(static_cast<size_t>(num_pages));
   for (int i = 0; i < num_pages; ++i) table[static_cast<size_t>(i)] = i;
-  const AttentionSequence sequence = {0, 1, context - 1, table};
+  AttentionSequence sequence;
+  sequence.num_rows = 1;
+  sequence.start_position = context - 1;
+  sequence.pages = table;
   for (auto _ : state) {
     ops::PagedAttention(*machine.backend, q.View(1, heads * head_dim), pages, {sequence}, 0,
                         out.View(1, heads * head_dim));
@@ -147,14 +152,19 @@ void BM_DecodeAttention(benchmark::State& state) {
   const double runs = static_cast<double>(state.iterations());
   const double bytes = 2.0 * static_cast<double>(num_pages * page_bytes);
   state.counters["GB/s"] = benchmark::Counter(bytes * runs / 1e9, benchmark::Counter::kIsRate);
+  state.SetLabel(Name(dtype));
 }
-BENCHMARK(BM_DecodeAttention)
-    ->ArgNames({"threads", "context", "head_dim"})
-    ->Args({1, 512, 256})
-    ->Args({1, 32768, 512})
-    ->Args({2, 32768, 512})
-    ->UseRealTime()
-    ->Unit(benchmark::kMicrosecond);
+void Contexts(benchmark::internal::Benchmark* b) {
+  for (DType dtype : {DType::kF32, DType::kBF16, DType::kInt8, DType::kF8E4M3}) {
+    b->Args({1, 512, 256, static_cast<int>(dtype)});
+    b->Args({1, 32768, 512, static_cast<int>(dtype)});
+    b->Args({2, 32768, 512, static_cast<int>(dtype)});
+  }
+  b->ArgNames({"threads", "context", "head_dim", "dtype"})
+      ->UseRealTime()
+      ->Unit(benchmark::kMicrosecond);
+}
+BENCHMARK(BM_DecodeAttention)->Apply(Contexts);
 
 }  // namespace
 }  // namespace facet
