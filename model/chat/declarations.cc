@@ -218,6 +218,7 @@ class Writer {
 
   OrderedJson UpperCaseTypes(const OrderedJson& type, const std::string& path) {
     if (IsTypeName(type)) return UpperCase(type);
+    if (type.is_null()) return "NONE";  // the upper case of what null is in the template's language
     OrderedJson upper = OrderedJson::array();
     if (type.is_array() && std::all_of(type.begin(), type.end(), IsTypeName)) {
       for (const OrderedJson& name : type) upper.push_back(UpperCase(name));
