@@ -50,6 +50,27 @@ internal::Finish::Reason ReasonOf(FinishReason reason) {
   return internal::Finish::ERROR;
 }
 
+void Fill(const SampledToken& token, internal::TokenOutput* to) {
+  to->set_token_id(token.token);
+  to->set_logprob(token.logprob);
+  for (const TokenLogprob& top : token.top_logprobs) {
+    to->add_top_ids(top.token);
+    to->add_top_logprobs(top.logprob);
+  }
+}
+
+void Fill(const EngineFinish& finish, internal::Finish* to) {
+  to->set_reason(ReasonOf(finish.reason));
+  to->set_queue_seconds(absl::ToDoubleSeconds(finish.queued));
+  if (!finish.status.ok()) {
+    to->set_code(static_cast<int>(finish.status.code()));
+    to->set_message(std::string(finish.status.message()));
+  }
+  if (const auto after = RetryAfter(finish.status)) {
+    to->set_retry_after_ms(static_cast<int>(absl::ToInt64Milliseconds(*after)));
+  }
+}
+
 }  // namespace
 
 EngineRequest FromProto(internal::SubmitRequest request) {
@@ -58,6 +79,9 @@ EngineRequest FromProto(internal::SubmitRequest request) {
   out.stopping = StoppingOf(request.stopping());
   out.request_id = std::move(*request.mutable_request_id());
   out.prompt.assign(request.prompt().begin(), request.prompt().end());
+  if (request.n() != 0) out.n = request.n();
+  if (request.want_prompt_logprobs()) out.prompt_logprobs = request.top_prompt_logprobs();
+  out.cache_salt = std::move(*request.mutable_cache_salt());
   out.priority = request.priority();
   if (request.timeout_ms() != 0) out.timeout = absl::Milliseconds(request.timeout_ms());
   return out;
@@ -66,27 +90,14 @@ EngineRequest FromProto(internal::SubmitRequest request) {
 internal::SequenceOutput ToProto(const EngineOutput& output) {
   internal::SequenceOutput out;
   out.set_id(output.id);
-  for (const SampledToken& token : output.tokens) {
-    internal::TokenOutput* to = out.add_tokens();
-    to->set_token_id(token.token);
-    to->set_logprob(token.logprob);
-    for (const TokenLogprob& top : token.top_logprobs) {
-      to->add_top_ids(top.token);
-      to->add_top_logprobs(top.logprob);
-    }
+  out.set_index(output.index);
+  if (output.started.has_value()) {
+    out.mutable_started()->set_cached_tokens(output.started->cached_tokens);
+    out.mutable_started()->set_queue_seconds(absl::ToDoubleSeconds(output.started->queued));
   }
-  if (output.finish.has_value()) {
-    internal::Finish* finish = out.mutable_finish();
-    finish->set_reason(ReasonOf(output.finish->reason));
-    finish->set_queue_seconds(absl::ToDoubleSeconds(output.finish->queued));
-    if (!output.finish->status.ok()) {
-      finish->set_code(static_cast<int>(output.finish->status.code()));
-      finish->set_message(std::string(output.finish->status.message()));
-    }
-    if (const auto after = RetryAfter(output.finish->status)) {
-      finish->set_retry_after_ms(static_cast<int>(absl::ToInt64Milliseconds(*after)));
-    }
-  }
+  for (const SampledToken& token : output.prompt) Fill(token, out.add_prompt());
+  for (const SampledToken& token : output.tokens) Fill(token, out.add_tokens());
+  if (output.finish.has_value()) Fill(*output.finish, out.mutable_finish());
   return out;
 }
 

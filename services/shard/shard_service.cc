@@ -1,6 +1,7 @@
 #include "services/shard/shard_service.h"
 
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -74,11 +75,18 @@ class RouterStream final : public Stream {
         engine_->Submit(connection_, id, FromProto(std::move(*frame.mutable_submit())));
         return;
       }
-      case internal::RouterFrame::kCancel:
-        engine_->Cancel(connection_, frame.cancel().id());
+      case internal::RouterFrame::kCancel: {
+        const internal::CancelRequest& cancel = frame.cancel();
+        const std::optional<int> index =
+            cancel.has_index() ? std::optional<int>(cancel.index()) : std::nullopt;
+        engine_->Cancel(connection_, cancel.id(), index);
+        return;
+      }
+      case internal::RouterFrame::kPause:
+        engine_->SetPaused(connection_, frame.pause().id(), frame.pause().paused());
         return;
       case internal::RouterFrame::FRAME_NOT_SET:
-        connection_->Close(absl::InvalidArgumentError("a frame without submit or cancel"));
+        connection_->Close(absl::InvalidArgumentError("a frame without submit, cancel or pause"));
         return;
     }
   }

@@ -11,20 +11,19 @@ namespace facet {
 
 // ShardEngine on the wire. While the group loads there is no engine: calls are UNAVAILABLE.
 //
-// A stream of Connect is one connection of the engine: frames of the router are submissions and
-// cancellations, and after every step one message carries what the engine has for this router (or
-// for several steps at once, where the router reads more slowly than the engine steps). The stream
-// ends
+// A stream of Connect is one connection of the engine: frames of the router are submissions,
+// cancellations and pauses, and after every step one message carries what the engine has for this
+// router (or for several steps at once, where the router reads more slowly than the engine steps).
+// The stream ends
 //   OK                 when the router has closed its side and its requests have ended
 //   UNAVAILABLE        the group drains and the router's requests have ended; or the group was
-//   lost,
-//                      after every request has got its finish
+//                      lost, after every request has got its finish
 //   INVALID_ARGUMENT   a frame that says nothing, or an id that is in use
 //   RESOURCE_EXHAUSTED the router does not read
 // A stream that breaks, or is cancelled, cancels its requests.
 //
-// Thread-safe. No thread of its own: messages are written from the engine's loop thread, without
-// waiting.
+// Thread-safe. No thread of its own: messages are written from the engine's threads, beside the
+// step that runs, without waiting.
 class ShardEngineService final : public internal::ShardEngine::CallbackService {
  public:
   // From now on calls are served. `engine` must outlive every call.

@@ -1,16 +1,20 @@
 #include "shard/group/engine_connection.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 
 namespace facet {
 namespace {
 
 int64_t Quarters(const EngineOutput& output) {
   int64_t out = 4;
-  for (const SampledToken& token : output.tokens) {
-    out += 4 + static_cast<int64_t>(token.top_logprobs.size());
+  for (const auto* tokens : {&output.prompt, &output.tokens}) {
+    for (const SampledToken& token : *tokens) {
+      out += 4 + static_cast<int64_t>(token.top_logprobs.size());
+    }
   }
   return out;
 }
@@ -38,9 +42,11 @@ void EngineConnection::Detach() {
   buffer_.clear();
 }
 
-bool EngineConnection::Open(uint64_t id) {
+bool EngineConnection::Open(uint64_t id, int completions) {
+  FACET_CHECK(completions >= 1 && completions <= kMaxCompletions) << completions;
+  const auto all = static_cast<uint32_t>((uint64_t{1} << completions) - 1);
   std::lock_guard<std::mutex> lock(mutex_);
-  return closed_.ok() && open_.insert(id).second;
+  return closed_.ok() && open_.try_emplace(id, all).second;
 }
 
 bool EngineConnection::IsOpen(uint64_t id) const {
@@ -53,6 +59,20 @@ int EngineConnection::open_requests() const {
   return static_cast<int>(open_.size());
 }
 
+// Whether the output belongs to something open; its finish then ends that.
+bool EngineConnection::EnterLocked(const EngineOutput& output) {
+  const auto found = open_.find(output.id);
+  if (found == open_.end()) return false;
+  const bool of_all = output.index == EngineOutput::kAllCompletions || output.started.has_value() ||
+                      !output.prompt.empty();
+  const uint32_t completion = uint32_t{1} << std::max(output.index, 0);
+  if (!of_all && (found->second & completion) == 0) return false;
+  if (!output.finish.has_value()) return true;
+  found->second &= output.index == EngineOutput::kAllCompletions ? 0 : ~completion;
+  if (found->second == 0) open_.erase(found);
+  return true;
+}
+
 bool EngineConnection::Push(std::vector<EngineOutput> outputs) {
   bool news = false;
   bool within_bound = true;
@@ -61,8 +81,7 @@ bool EngineConnection::Push(std::vector<EngineOutput> outputs) {
     std::lock_guard<std::mutex> lock(mutex_);
     if (!closed_.ok()) return true;
     for (EngineOutput& output : outputs) {
-      if (!open_.contains(output.id)) continue;
-      if (output.finish.has_value()) open_.erase(output.id);
+      if (!EnterLocked(output)) continue;
       buffered_quarters_ += Quarters(output);
       buffer_.push_back(std::move(output));
       news = true;

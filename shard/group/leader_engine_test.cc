@@ -1,22 +1,20 @@
 #include "shard/group/leader_engine.h"
 
-#include <atomic>
 #include <cmath>
-#include <future>
-#include <map>
+#include <functional>
+#include <memory>
+#include <string>
 #include <thread>
+#include <vector>
 
-#include "absl/time/clock.h"
 #include "base/retry_after.h"
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "prometheus/registry.h"
-#include "prometheus/text_serializer.h"
-#include "shard/collective/single_collective.h"
 #include "shard/collective/testing/in_process_collective.h"
 #include "shard/group/follower_loop.h"
 #include "shard/group/testing/counting_model.h"
+#include "shard/group/testing/engine_harness.h"
 
 namespace facet {
 namespace {
@@ -27,156 +25,7 @@ using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::StatusIs;
 
-constexpr int kVocab = 50;
-constexpr absl::Duration kPatience = absl::Seconds(20);
-
-LeaderEngine::Options DefaultOptions() {
-  LeaderEngine::Options options;
-  options.vocab_size = kVocab;
-  options.scheduler.max_step_tokens = 16;
-  options.scheduler.max_running_sequences = 4;
-  options.scheduler.max_queue = 8;
-  options.scheduler.page_tokens = 4;
-  options.scheduler.global_pages = 64;
-  options.scheduler.sliding_pages = 32;
-  options.scheduler.sliding_window = 8;
-  options.scheduler.max_context = 64;
-  return options;
-}
-
-EngineRequest Greedy(std::vector<int32_t> prompt, int max_tokens) {
-  EngineRequest request;
-  request.prompt = std::move(prompt);
-  request.sampling.temperature = 0;
-  request.stopping.max_tokens = max_tokens;
-  return request;
-}
-
-// What one request has become.
-struct Story {
-  std::vector<int32_t> tokens;
-  std::optional<EngineFinish> finish;
-};
-
-// A router: takes everything as soon as it is there, unless told not to.
-class Reader {
- public:
-  explicit Reader(LeaderEngine* engine, bool reads = true) : engine_(engine), reads_(reads) {
-    connection_ = engine->Connect([this] { OnNews(); });
-    if (!connection_->status().ok()) OnNews();
-  }
-  ~Reader() { Leave(); }
-
-  void Submit(uint64_t id, EngineRequest request) {
-    engine_->Submit(connection_, id, std::move(request));
-  }
-  void Cancel(uint64_t id) { engine_->Cancel(connection_, id); }
-  void Leave() {
-    if (!left_) engine_->Disconnect(connection_);
-    left_ = true;
-  }
-  EngineConnection& connection() { return *connection_; }
-
-  void Read() {
-    std::lock_guard<std::mutex> lock(mutex_);
-    ReadLocked();
-  }
-
-  // The end of a request; fails the test if it does not come.
-  Story WaitFor(uint64_t id) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    EXPECT_TRUE(changed_.wait_for(lock, absl::ToChronoNanoseconds(kPatience),
-                                  [&] { return stories_[id].finish.has_value(); }))
-        << "request " << id << " does not end";
-    return stories_[id];
-  }
-
-  void WaitForTokens(uint64_t id, size_t count) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    EXPECT_TRUE(changed_.wait_for(lock, absl::ToChronoNanoseconds(kPatience),
-                                  [&] { return stories_[id].tokens.size() >= count; }));
-  }
-
-  absl::Status WaitUntilClosed() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    EXPECT_TRUE(changed_.wait_for(lock, absl::ToChronoNanoseconds(kPatience),
-                                  [&] { return !connection_->status().ok(); }));
-    return connection_->status();
-  }
-
- private:
-  void OnNews() {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (reads_ && connection_ != nullptr) ReadLocked();
-    changed_.notify_all();
-  }
-  void ReadLocked() {
-    for (EngineOutput& output : connection_->Take()) {
-      Story& story = stories_[output.id];
-      for (const SampledToken& token : output.tokens) story.tokens.push_back(token.token);
-      EXPECT_FALSE(story.finish.has_value()) << "output after the finish of " << output.id;
-      if (output.finish) story.finish = output.finish;
-    }
-    changed_.notify_all();
-  }
-
-  LeaderEngine* const engine_;
-  const bool reads_;
-  bool left_ = false;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::map<uint64_t, Story> stories_;
-  std::shared_ptr<EngineConnection> connection_;
-};
-
-class LeaderEngineTest : public ::testing::Test {
- protected:
-  ~LeaderEngineTest() override { model_.Release(); }
-
-  void Start(LeaderEngine::Options options = DefaultOptions(), Collective* collective = nullptr) {
-    options.on_failure = [this](const absl::Status& status) {
-      last_failure_ = status;
-      ++failures_;
-    };
-    auto engine = LeaderEngine::Start(options, &model_, collective ? collective : &alone_,
-                                      &step_metrics_, &metrics_);
-    ASSERT_THAT(engine, IsOk());
-    engine_ = *std::move(engine);
-  }
-
-  std::string Page() { return prometheus::TextSerializer().Serialize(registry_.Collect()); }
-
-  // Polls the page until it holds `line`: gauges follow a step later.
-  bool PageShows(const std::string& line) {
-    const absl::Time deadline = absl::Now() + kPatience;
-    while (Page().find(line + "\n") == std::string::npos) {
-      if (absl::Now() > deadline) return false;
-      std::this_thread::yield();
-    }
-    return true;
-  }
-  bool NoPagesAreUsed() {
-    return PageShows("facet_kv_pages_used{pool=\"global\"} 0") &&
-           PageShows("facet_kv_pages_used{pool=\"sliding\"} 0") &&
-           PageShows("facet_requests_running 0") && PageShows("facet_requests_waiting 0");
-  }
-
-  // on_failure comes after the readers were told.
-  bool WaitForFailure() {
-    const absl::Time deadline = absl::Now() + kPatience;
-    while (failures_ == 0 && absl::Now() < deadline) std::this_thread::yield();
-    return failures_ > 0;
-  }
-
-  CountingModel model_{kVocab};
-  SingleCollective alone_;
-  prometheus::Registry registry_;
-  StepMetrics step_metrics_{registry_};
-  EngineMetrics metrics_{registry_};
-  std::atomic<int> failures_{0};
-  absl::Status last_failure_;  // written before failures_
-  std::unique_ptr<LeaderEngine> engine_;
-};
+using LeaderEngineTest = EngineTest;
 
 TEST_F(LeaderEngineTest, GeneratesUntilTheLimit) {
   Start();
@@ -186,7 +35,7 @@ TEST_F(LeaderEngineTest, GeneratesUntilTheLimit) {
   EXPECT_THAT(story.tokens, ElementsAre(8, 9, 10, 11));
   EXPECT_EQ(story.finish->reason, FinishReason::kLength);
   EXPECT_GE(story.finish->queued, absl::ZeroDuration());
-  EXPECT_TRUE(NoPagesAreUsed());
+  EXPECT_TRUE(EverythingIsFree());
   EXPECT_TRUE(engine_->idle());
 }
 
@@ -234,13 +83,16 @@ TEST_F(LeaderEngineTest, PreemptionChangesNoResult) {
   options.scheduler.global_pages = 12;  // of 4 tokens: not enough for four times 20
   options.scheduler.sliding_pages = 12;
   Start(options);
+  model_.Hold();  // until all are there
   Reader reader(engine_.get());
   for (uint64_t id = 1; id <= 4; ++id) reader.Submit(id, Greedy({static_cast<int32_t>(id)}, 20));
+  model_.Release();
   for (uint64_t id = 1; id <= 4; ++id) {
     const Story story = reader.WaitFor(id);
     ASSERT_EQ(story.tokens.size(), 20u);
     for (size_t i = 0; i < 20; ++i) EXPECT_EQ(story.tokens[i], static_cast<int32_t>(id + i + 1));
   }
+  EXPECT_TRUE(EverythingIsFree());
   EXPECT_THAT(Page(), ::testing::Not(HasSubstr("facet_preemptions_total 0\n")));
 }
 
@@ -308,7 +160,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"empty_prompt", [](auto& r) { r.prompt.clear(); }, "the prompt has no tokens"},
         {"token_too_high",
          [](auto& r) {
-           r.prompt = {1, kVocab};
+           r.prompt = {1, 50};
          },
          "prompt token 1 is 50"},
         {"token_negative", [](auto& r) { r.prompt = {-1}; }, "prompt token 0 is -1"},
@@ -346,7 +198,7 @@ TEST_F(LeaderEngineTest, AnIdInUseClosesTheConnection) {
   EXPECT_THAT(reader.WaitUntilClosed(),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("request id 1")));
   model_.Release();
-  EXPECT_TRUE(NoPagesAreUsed());
+  EXPECT_TRUE(EverythingIsFree());
 }
 
 // ---- Cancellation and deadlines.
@@ -359,11 +211,11 @@ TEST_F(LeaderEngineTest, ACancelledRequestFreesItsPagesBeforeTheNextStep) {
   reader.WaitForTokens(1, 3);
   model_.WaitUntilHeld();
   EXPECT_FALSE(engine_->idle());
-  EXPECT_THAT(Page(), HasSubstr("facet_requests_running 1\n"));
+  EXPECT_TRUE(PageShows("facet_requests_running 1"));
   reader.Cancel(1);
   EXPECT_EQ(reader.WaitFor(1).finish->reason, FinishReason::kCancelled);  // does not wait
   model_.Release();
-  EXPECT_TRUE(NoPagesAreUsed());
+  EXPECT_TRUE(EverythingIsFree());
   EXPECT_EQ(model_.steps(), 4);  // the held step was the last one
   EXPECT_TRUE(engine_->idle());
 }
@@ -384,7 +236,7 @@ TEST_F(LeaderEngineTest, CancelsInTheQueueAndDuringThePrompt) {
   reader.Cancel(1);   // once more: nothing
   reader.Cancel(77);  // never there: nothing
   model_.Release();
-  EXPECT_TRUE(NoPagesAreUsed());
+  EXPECT_TRUE(EverythingIsFree());
   EXPECT_EQ(model_.steps(), 1);
 }
 
@@ -401,7 +253,7 @@ TEST_F(LeaderEngineTest, AReaderThatLeavesTakesItsRequestsAlong) {
   }
   model_.Release();
   EXPECT_EQ(stays.WaitFor(1).tokens.size(), 60u);
-  EXPECT_TRUE(NoPagesAreUsed());
+  EXPECT_TRUE(EverythingIsFree());
   EXPECT_THAT(Page(), HasSubstr("facet_requests_finished_total{reason=\"cancelled\"} 2\n"));
 }
 
@@ -428,7 +280,7 @@ TEST_F(LeaderEngineTest, ADeadlineEndsARunningAndAWaitingRequest) {
   EXPECT_THAT(first.finish->status, late);
   EXPECT_GT(first.tokens.size(), 0u);
   EXPECT_LT(first.tokens.size(), 60u);
-  EXPECT_TRUE(NoPagesAreUsed());
+  EXPECT_TRUE(EverythingIsFree());
 }
 
 TEST_F(LeaderEngineTest, ATimeoutThatIsOverIsRefused) {
@@ -452,7 +304,7 @@ TEST_F(LeaderEngineTest, ASlowReaderLosesItsRequestsAndHoldsNobodyUp) {
   Reader quick(engine_.get());
   quick.Submit(1, Greedy({1}, 60));
   EXPECT_EQ(quick.WaitFor(1).tokens.size(), 60u);
-  EXPECT_TRUE(NoPagesAreUsed());
+  EXPECT_TRUE(EverythingIsFree());
   slow.Read();
   for (uint64_t id : {1, 2}) {
     const Story story = slow.WaitFor(id);
@@ -534,7 +386,7 @@ TEST_F(LeaderEngineTest, ARowThatCannotBeSampledEndsItsRequestOnly) {
   reader.Submit(2, Greedy({1}, 5));
   EXPECT_THAT(reader.WaitFor(1).finish->status, StatusIs(absl::StatusCode::kInternal));
   EXPECT_EQ(reader.WaitFor(2).tokens.size(), 5u);
-  EXPECT_TRUE(NoPagesAreUsed());
+  EXPECT_TRUE(EverythingIsFree());
   EXPECT_EQ(failures_, 0);
 }
 

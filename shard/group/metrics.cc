@@ -134,6 +134,11 @@ EngineMetrics::EngineMetrics(Registry& registry)
                  .Help("Time of a request from its arrival to its first step.")
                  .Register(registry)
                  .Add({}, StepBuckets())),
+      host_(BuildHistogram()
+                .Name("facet_step_host_seconds")
+                .Help("Time between the computation of one step and the next: sampling, planning.")
+                .Register(registry)
+                .Add({}, ExchangeBuckets())),
       sampling_(OneCounter(registry, "facet_sampling_seconds_total",
                            "Time spent choosing tokens from logits.")),
       finished_(CounterFamily(registry, "facet_requests_finished_total",
@@ -172,6 +177,10 @@ void EngineMetrics::CountFinish(FinishReason reason, const absl::Status& status)
 
 void EngineMetrics::ObserveSampling(absl::Duration duration) {
   sampling_.Increment(absl::ToDoubleSeconds(duration));
+}
+
+void EngineMetrics::ObserveHost(absl::Duration duration) {
+  host_.Observe(absl::ToDoubleSeconds(duration));
 }
 
 void EngineMetrics::CountGroupError(const absl::Status& status) { CountError(status); }

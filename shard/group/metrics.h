@@ -55,6 +55,9 @@ class EngineMetrics {
   // kError counts its code as well.
   void CountFinish(FinishReason reason, const absl::Status& status);
   void ObserveSampling(absl::Duration duration);
+  // From the end of one step's computation to the start of the next one's, with work at hand: what
+  // the ranks wait for the leader. With facet_step_duration_seconds it makes up all time.
+  void ObserveHost(absl::Duration duration);
   // A step failed, or the group's state did; no request's fault.
   void CountGroupError(const absl::Status& status);
 
@@ -75,6 +78,7 @@ class EngineMetrics {
   prometheus::Counter& preemptions_;
   prometheus::Counter& recomputed_tokens_;
   prometheus::Histogram& queue_;                       // facet_request_queue_seconds
+  prometheus::Histogram& host_;                        // facet_step_host_seconds
   prometheus::Counter& sampling_;                      // facet_sampling_seconds_total
   prometheus::Family<prometheus::Counter>& finished_;  // facet_requests_finished_total{reason=...}
   prometheus::Family<prometheus::Counter>& errors_;    // facet_errors_total{code=...}

@@ -36,6 +36,17 @@ inline double UniformAt(uint64_t seed, uint64_t position) {
   return static_cast<double>((uint64_t{bits[0]} << 32 | bits[1]) >> 11) * 0x1p-53;
 }
 
+// The seed of completion `index` of a request: of the first one, the request's own. So what a
+// completion draws does not depend on how many there are.
+inline uint64_t SeedOfCompletion(uint64_t seed, int index) {
+  if (index == 0) return seed;
+  // Apart from the counters of UniformAt, whose last word is 0.
+  const PhiloxCounter bits =
+      Philox4x32({static_cast<uint32_t>(index), 0, 0, 1},
+                 {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
+  return uint64_t{bits[0]} << 32 | bits[1];
+}
+
 }  // namespace facet
 
 #endif  // FACET_SHARD_SAMPLING_COUNTER_RNG_H_

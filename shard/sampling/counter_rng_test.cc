@@ -1,6 +1,7 @@
 #include "shard/sampling/counter_rng.h"
 
 #include <cmath>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,17 @@ INSTANTIATE_TEST_SUITE_P(Streams, UniformStreamTest,
                              {"both", 1, 1},
                          }),
                          [](const auto& info) { return info.param.name; });
+
+TEST(SeedOfCompletion, IsTheRequestsOwnForTheFirstAndAnotherForEachOther) {
+  std::set<uint64_t> seeds;
+  for (uint64_t seed : {uint64_t{0}, uint64_t{1}, uint64_t{2}, ~uint64_t{0}}) {
+    EXPECT_EQ(SeedOfCompletion(seed, 0), seed);
+    for (int index = 0; index < 16; ++index) {
+      EXPECT_TRUE(seeds.insert(SeedOfCompletion(seed, index)).second) << seed << ", " << index;
+      EXPECT_EQ(SeedOfCompletion(seed, index), SeedOfCompletion(seed, index));
+    }
+  }
+}
 
 }  // namespace
 }  // namespace facet

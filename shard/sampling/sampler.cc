@@ -56,6 +56,19 @@ absl::StatusOr<SampledToken> Sampler::Sample(absl::Span<const float> logits,
   return sampled;
 }
 
+absl::StatusOr<SampledToken> Sampler::Score(absl::Span<const float> logits, int32_t token,
+                                            int top_logprobs) {
+  const RowMax model_max = MaxOfRow(logits);
+  if (!model_max.valid) return UnusableLogit(logits);
+  if (model_max.max == -std::numeric_limits<float>::infinity()) {
+    return absl::InternalError("every logit of the row is -inf");
+  }
+  SampledToken scored;
+  scored.token = token;
+  AddLogprobs(logits, model_max.max, top_logprobs, &scored);
+  return scored;
+}
+
 int32_t Sampler::Draw(absl::Span<const float> row, float max, const SamplingParams& params,
                       double uniform) {
   TakeTopK(row, params.top_k);

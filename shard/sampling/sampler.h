@@ -19,8 +19,9 @@ struct TokenLogprob {
 
 struct SampledToken {
   int32_t token = 0;
-  // With SamplingParams::logprobs: natural logarithm of the token's probability in the model's own
-  // distribution, log_softmax of the row as given: before masks, biases, penalties and temperature.
+  // With SamplingParams::logprobs, or of Sampler::Score: natural logarithm of the token's
+  // probability in the model's own distribution, log_softmax of the row as given: before masks,
+  // biases, penalties and temperature.
   float logprob = 0;
   std::vector<TokenLogprob> top_logprobs;  // likeliest first; equal ones by id
 };
@@ -49,6 +50,11 @@ class Sampler {
   absl::StatusOr<SampledToken> Sample(absl::Span<const float> logits, const SamplingParams& params,
                                       const TokenCounts& counts, absl::Span<const int32_t> masked,
                                       int64_t position);
+
+  // The log-probability of a token that is known already, and of the `top_logprobs` likeliest ones
+  // beside it. `token` is in [0, vocab). Internal: as Sample.
+  absl::StatusOr<SampledToken> Score(absl::Span<const float> logits, int32_t token,
+                                     int top_logprobs);
 
  private:
   int32_t Draw(absl::Span<const float> row, float max, const SamplingParams& params,

@@ -1,0 +1,118 @@
+#include "shard/group/step_sampler.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace facet {
+
+StepSampler::StepSampler(int vocab_size, int threads, RequestDesk* desk)
+    : vocab_size_(vocab_size),
+      desk_(desk),
+      pool_(threads),
+      samplers_(static_cast<size_t>(pool_.threads())) {}
+
+absl::StatusOr<std::vector<NewToken>> StepSampler::Sample(const Tensor& logits,
+                                                          absl::Span<const LogitsRow> rows,
+                                                          EngineOutputs* outputs) {
+  FACET_RETURN_IF_ERROR(CheckShape(logits, rows));
+  Assign(rows);
+  pool_.ParallelFor(static_cast<int64_t>(tasks_.size()), [&](int64_t i) {
+    Compute(logits, samplers_[static_cast<size_t>(ThreadPool::CurrentThread())],
+            tasks_[static_cast<size_t>(i)]);
+  });
+  std::vector<NewToken> tokens;
+  for (size_t i = 0; i < tasks_.size();) {
+    if (tasks_[i].row.is_prompt) {
+      i = ReportPrompt(i, outputs);
+    } else {
+      tokens.push_back(ReportToken(tasks_[i++], outputs));
+    }
+  }
+  return tokens;
+}
+
+absl::Status StepSampler::CheckShape(const Tensor& logits, absl::Span<const LogitsRow> rows) const {
+  const int64_t wanted = rows.empty() ? 0 : rows.back().row + 1;
+  if (logits.rows == wanted && (wanted == 0 || logits.cols == vocab_size_)) {
+    return absl::OkStatus();
+  }
+  return absl::InternalError(absl::StrCat("the step gave logits [", logits.rows, ", ", logits.cols,
+                                          "], not [", wanted, ", ", vocab_size_, "]"));
+}
+
+// A prompt that is computed once more, after a preemption, has its log-probabilities out already.
+void StepSampler::Assign(absl::Span<const LogitsRow> rows) {
+  tasks_.clear();
+  for (const LogitsRow& row : rows) {
+    const auto [live, index] = desk_->Find(row.sequence_id);
+    if (live == nullptr) continue;
+    if (row.is_prompt) {
+      if (!live->prompt_logprobs.has_value() || row.position < live->next_prompt_token) continue;
+      live->next_prompt_token = row.position + 1;
+    }
+    tasks_.push_back({.row = row, .live = live, .index = index});
+  }
+}
+
+void StepSampler::Compute(const Tensor& logits, Sampler& sampler, Task& task) const {
+  const absl::Span<const float> row(logits.f32(task.row.row), static_cast<size_t>(vocab_size_));
+  const LiveRequest& live = *task.live;
+  if (task.row.is_prompt) {
+    const int32_t token = live.prompt[static_cast<size_t>(task.row.position)];
+    task.result = sampler.Score(row, token, *live.prompt_logprobs);
+    return;
+  }
+  const LiveCompletion& completion = live.completions[static_cast<size_t>(task.index)];
+  task.result = sampler.Sample(row, completion.sampling, completion.counts,
+                               live.stop.MaskedTokens(completion.generated), task.row.position);
+}
+
+// The rows of one prompt, from tasks_[first] on, as one output. Returns the first task after them.
+size_t StepSampler::ReportPrompt(size_t first, EngineOutputs* outputs) {
+  EngineOutput output;
+  size_t i = first;
+  for (; i < tasks_.size() && tasks_[i].row.is_prompt && tasks_[i].live == tasks_[first].live;
+       ++i) {
+    if (!tasks_[i].result.ok()) {
+      ReportError(tasks_[i], outputs);
+      return i + 1;
+    }
+    output.prompt.push_back(*std::move(tasks_[i].result));
+  }
+  desk_->Report(tasks_[first].live, std::move(output), outputs);
+  return i;
+}
+
+NewToken StepSampler::ReportToken(Task& task, EngineOutputs* outputs) {
+  NewToken out;
+  out.sequence_id = task.row.sequence_id;
+  if (!task.result.ok()) {
+    ReportError(task, outputs);
+    out.finished = true;
+    return out;
+  }
+  LiveRequest& live = *task.live;
+  LiveCompletion& completion = live.completions[static_cast<size_t>(task.index)];
+  out.token = task.result->token;
+  ++completion.generated;
+  if (live.counts_tokens) completion.counts.AddGenerated(out.token);
+  const FinishReason reason = live.stop.Check(out.token, completion.generated);
+  out.finished = reason != FinishReason::kNone;
+  EngineOutput output;
+  output.index = task.index;
+  output.tokens.push_back(*std::move(task.result));
+  if (out.finished) output.finish = EngineFinish{reason, absl::OkStatus(), absl::ZeroDuration()};
+  desk_->Report(&live, std::move(output), outputs);
+  return out;
+}
+
+void StepSampler::ReportError(const Task& task, EngineOutputs* outputs) {
+  EngineOutput output;
+  output.index = task.index;
+  output.finish = EngineFinish{FinishReason::kError, task.result.status(), absl::ZeroDuration()};
+  desk_->Report(task.live, std::move(output), outputs);
+}
+
+}  // namespace facet
