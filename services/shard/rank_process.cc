@@ -103,7 +103,9 @@ LeaderEngine::Options MakeEngineOptions(const ShardOptions& options, const RankS
                                         ServerShell* shell) {
   LeaderEngine::Options engine;
   engine.scheduler = MakeSchedulerOptions(options, setup);
+  engine.scheduler.enable_prefix_cache = options.prefix_cache;
   engine.vocab_size = setup.config.vocab_size;
+  engine.max_pause = options.max_pause;
   engine.step_timeout = options.step_timeout;
   engine.heartbeat = std::min(options.collective_timeout / 4, absl::Seconds(1));
   engine.on_failure = [shell](const absl::Status& reason) { shell->Fail(reason); };

@@ -71,6 +71,11 @@ ABSL_FLAG(int, max_running, facet::Defaults().max_running,
           "Most requests that run at a time; at most --max_step_tokens.");
 ABSL_FLAG(int, max_queue, facet::Defaults().max_queue,
           "Most requests that wait beyond those; more are refused with RESOURCE_EXHAUSTED.");
+ABSL_FLAG(bool, prefix_cache, facet::Defaults().prefix_cache,
+          "Keep the KV pages of prompts while there is room, for prompts that begin alike.");
+ABSL_FLAG(absl::Duration, max_pause, facet::Defaults().max_pause,
+          "For a request whose reader is behind; after a longer pause it ends with "
+          "RESOURCE_EXHAUSTED.");
 
 // How the ranks exchange.
 ABSL_FLAG(std::string, collective, facet::Defaults().collective,
@@ -117,6 +122,8 @@ ShardOptions OptionsFromFlags() {
   options.max_step_tokens = absl::GetFlag(FLAGS_max_step_tokens);
   options.max_running = absl::GetFlag(FLAGS_max_running);
   options.max_queue = absl::GetFlag(FLAGS_max_queue);
+  options.prefix_cache = absl::GetFlag(FLAGS_prefix_cache);
+  options.max_pause = absl::GetFlag(FLAGS_max_pause);
   options.collective = absl::GetFlag(FLAGS_collective);
   options.gloo_interface = absl::GetFlag(FLAGS_gloo_interface);
   options.join_timeout = absl::GetFlag(FLAGS_join_timeout);

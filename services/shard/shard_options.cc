@@ -60,6 +60,7 @@ absl::Status ShardOptions::Validate() const {
   FACET_RETURN_IF_ERROR(CheckDuration("load_timeout", load_timeout, ms, day));
   FACET_RETURN_IF_ERROR(
       CheckDuration("collective_timeout", collective_timeout, 100 * ms, absl::Hours(1)));
+  FACET_RETURN_IF_ERROR(CheckDuration("max_pause", max_pause, ms, day));
   FACET_RETURN_IF_ERROR(CheckDuration("step_timeout", step_timeout, 100 * ms, day));
   FACET_RETURN_IF_ERROR(CheckDuration("grace_period", grace_period, absl::ZeroDuration(), day));
   return CheckDuration("drain_delay", drain_delay, absl::ZeroDuration(), grace_period);

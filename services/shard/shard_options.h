@@ -35,6 +35,8 @@ struct ShardOptions {
   int max_step_tokens = 512;
   int max_running = 64;
   int max_queue = 256;
+  bool prefix_cache = true;
+  absl::Duration max_pause = absl::Minutes(1);
   int max_context = 0;                        // tokens; 0: the model's, or what fits
   int64_t kv_cache_bytes = int64_t{2} << 30;  // of this rank, at most
   int64_t memory_limit = 0;                   // bytes; 0: what the machine has free

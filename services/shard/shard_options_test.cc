@@ -55,6 +55,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"running", [](auto& o) { o.max_running = 513; },
          "--max_running is 513; allowed: 1 to 512"},
         {"queue", [](auto& o) { o.max_queue = 0; }, "--max_queue is 0"},
+        {"pause", [](auto& o) { o.max_pause = absl::ZeroDuration(); }, "--max_pause is 0"},
         {"context", [](auto& o) { o.max_context = -1; }, "--max_context is -1"},
         {"kv", [](auto& o) { o.kv_cache_bytes = 0; }, "--kv_cache_bytes is 0"},
         {"memory", [](auto& o) { o.memory_limit = -1; }, "--memory_limit is -1"},

@@ -188,6 +188,53 @@ TEST_F(ShardServiceTest, GivesLogprobsWhenTheyAreAskedFor) {
   EXPECT_EQ(output.tokens(0).top_logprobs_size(), 2);
 }
 
+TEST_F(ShardServiceTest, SaysWhenARequestStartsAndScoresItsPrompt) {
+  ASSERT_NO_FATAL_FAILURE(StartEngine());
+  Call call(*stub_);
+  internal::RouterFrame frame = Submit(1, {3, 4, 9}, 1);
+  frame.mutable_submit()->set_want_prompt_logprobs(true);
+  frame.mutable_submit()->set_top_prompt_logprobs(1);
+  ASSERT_TRUE(call.stream->Write(frame));
+  const auto output = call.WaitFor(1);
+  ASSERT_TRUE(output.has_started());
+  EXPECT_EQ(output.started().cached_tokens(), 0);
+  EXPECT_GE(output.started().queue_seconds(), 0);
+  ASSERT_EQ(output.prompt_size(), 2);
+  EXPECT_EQ(output.prompt(0).token_id(), 4);
+  EXPECT_GE(output.prompt(0).logprob(), -0.01f);
+  EXPECT_EQ(output.prompt(1).token_id(), 9);
+  EXPECT_LE(output.prompt(1).logprob(), -19.0f);
+  EXPECT_THAT(output.prompt(1).top_ids(), ElementsAre(5));
+}
+
+TEST_F(ShardServiceTest, CarriesCompletionsTheirCancelsAndPauses) {
+  ASSERT_NO_FATAL_FAILURE(StartEngine());
+  model_.Hold();
+  Call call(*stub_);
+  internal::RouterFrame frame = Submit(1, {3}, 4), pause, resume, cancel;
+  frame.mutable_submit()->set_n(2);
+  pause.mutable_pause()->set_id(1);
+  pause.mutable_pause()->set_paused(true);
+  resume.mutable_pause()->set_id(1);
+  cancel.mutable_cancel()->set_id(1);
+  cancel.mutable_cancel()->set_index(0);
+  for (const auto& f : {frame, pause, cancel, resume}) ASSERT_TRUE(call.stream->Write(f));
+  for (bool cancelled = false; !cancelled;) {
+    internal::EngineFrame news;
+    ASSERT_TRUE(call.stream->Read(&news));
+    for (const auto& output : news.outputs()) {
+      if (!output.has_finish()) continue;
+      EXPECT_EQ(output.index(), 0);
+      EXPECT_EQ(output.finish().reason(), internal::Finish::CANCELLED);
+      cancelled = true;
+    }
+  }
+  model_.Release();
+  const auto other = call.WaitFor(1);
+  EXPECT_EQ(other.index(), 1);
+  EXPECT_THAT(TokensOf(other), ElementsAre(4, 5, 6, 7));
+}
+
 TEST_F(ShardServiceTest, ARefusalCarriesCodeMessageAndRetryAfter) {
   ASSERT_NO_FATAL_FAILURE(StartEngine());
   model_.Hold();

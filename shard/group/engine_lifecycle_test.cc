@@ -149,6 +149,49 @@ TEST_F(AdmissionTest, PromptsThatWaitAreBoundedByTheirTokens) {
   EXPECT_TRUE(EverythingIsFree());
 }
 
+// ---- The prefix cache.
+
+using PrefixCacheTest = EngineTest;
+
+EngineRequest Salted(EngineRequest request, const std::string& salt) {
+  request.cache_salt = salt;
+  return request;
+}
+
+TEST_F(PrefixCacheTest, APromptMeetsItsPagesAgainUnderTheSameSaltOnly) {
+  Start();
+  Reader reader(engine_.get());
+  const std::vector<int32_t> prompt(21, 7);  // five whole pages of 4
+  reader.Submit(1, Salted(Greedy(prompt, 3), "a"));
+  reader.WaitFor(1);
+  reader.Submit(2, Salted(Greedy(prompt, 3), "b"));
+  reader.WaitFor(2);
+  reader.Submit(3, Salted(Greedy(prompt, 3), "a"));
+  EXPECT_THAT(reader.WaitFor(3).tokens, ::testing::ElementsAre(8, 9, 10));
+  EXPECT_EQ(reader.Of(1).started->cached_tokens, 0);
+  EXPECT_EQ(reader.Of(2).started->cached_tokens, 0);
+  EXPECT_EQ(reader.Of(3).started->cached_tokens, 20);
+  EXPECT_TRUE(EverythingIsFree());
+  const std::string page = Page();
+  EXPECT_THAT(page, HasSubstr("facet_prefix_cache_query_tokens_total 63\n"));
+  EXPECT_THAT(page, HasSubstr("facet_prefix_cache_hit_tokens_total 20\n"));
+  EXPECT_THAT(page, HasSubstr("facet_kv_capacity_tokens{pool=\"global\"} 256\n"));
+  EXPECT_THAT(page, ::testing::Not(HasSubstr("facet_kv_pages_cached{pool=\"global\"} 0\n")));
+}
+
+TEST_F(PrefixCacheTest, CanBeSwitchedOff) {
+  LeaderEngine::Options options = DefaultOptions();
+  options.scheduler.enable_prefix_cache = false;
+  Start(options);
+  Reader reader(engine_.get());
+  for (uint64_t id : {1, 2}) {
+    reader.Submit(id, Greedy(std::vector<int32_t>(21, 7), 3));
+    reader.WaitFor(id);
+    EXPECT_EQ(reader.Of(id).started->cached_tokens, 0);
+  }
+  EXPECT_THAT(Page(), HasSubstr("facet_kv_pages_cached{pool=\"global\"} 0\n"));
+}
+
 // ---- Beside the step.
 
 using OverlapTest = EngineTest;

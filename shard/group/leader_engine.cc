@@ -43,6 +43,7 @@ RequestDesk::Options DeskOptions(const LeaderEngine::Options& options) {
   desk.max_queue_tokens = options.scheduler.max_queue_tokens;
   desk.max_buffered_outputs = options.max_buffered_outputs;
   desk.max_pause = options.max_pause;
+  if (options.scheduler.enable_prefix_cache) desk.page_tokens = options.scheduler.page_tokens;
   return desk;
 }
 
@@ -96,6 +97,7 @@ LeaderEngine::LeaderEngine(const Options& options, std::unique_ptr<Scheduler> sc
       step_metrics_(step_metrics),
       metrics_(metrics),
       desk_(DeskOptions(options), metrics, [this] { loop_->Wake(); }) {
+  metrics->SetPageTokens(options.scheduler.page_tokens);
   const auto fail = [this](const absl::Status& reason) { FailGroup(reason); };
   watch_ = std::make_unique<StepWatch>(options.step_timeout, fail);
   StepLoop::Parts parts;

@@ -119,6 +119,14 @@ EngineMetrics::EngineMetrics(Registry& registry)
       pages_capacity_(GaugeFamily(registry, "facet_kv_pages_capacity", "KV pages that there are.")),
       global_capacity_(pages_capacity_.Add({{"pool", "global"}})),
       sliding_capacity_(pages_capacity_.Add({{"pool", "sliding"}})),
+      pages_cached_(GaugeFamily(registry, "facet_kv_pages_cached",
+                                "KV pages of the prefix cache that no request uses.")),
+      global_cached_(pages_cached_.Add({{"pool", "global"}})),
+      sliding_cached_(pages_cached_.Add({{"pool", "sliding"}})),
+      tokens_capacity_(
+          GaugeFamily(registry, "facet_kv_capacity_tokens", "Positions that the KV pages hold.")),
+      global_tokens_(tokens_capacity_.Add({{"pool", "global"}})),
+      sliding_tokens_(tokens_capacity_.Add({{"pool", "sliding"}})),
       usage_(OneGauge(registry, "facet_kv_cache_usage_ratio",
                       "Share of the KV pages in use, of the pool where it is larger.")),
       prompt_tokens_(OneCounter(registry, "facet_prompt_tokens_total",
@@ -129,6 +137,12 @@ EngineMetrics::EngineMetrics(Registry& registry)
                               "Times that a running request lost its KV pages to others.")),
       recomputed_tokens_(OneCounter(registry, "facet_recomputed_tokens_total",
                                     "Tokens computed again after a preemption.")),
+      prefix_query_tokens_(OneCounter(registry, "facet_prefix_cache_query_tokens_total",
+                                      "Prompt tokens that were looked up in the prefix cache.")),
+      prefix_hit_tokens_(OneCounter(registry, "facet_prefix_cache_hit_tokens_total",
+                                    "Prompt tokens that were taken from the prefix cache.")),
+      prefix_evictions_(OneCounter(registry, "facet_prefix_cache_evictions_total",
+                                   "Pages that the prefix cache gave up for others.")),
       queue_(BuildHistogram()
                  .Name("facet_request_queue_seconds")
                  .Help("Time of a request from its arrival to its first step.")
@@ -161,6 +175,13 @@ void EngineMetrics::SetScheduler(const SchedulerStats& stats, int submitted) {
                       share(stats.sliding_pages_used, stats.sliding_pages_total)));
   RaiseTo(preemptions_, stats.preemptions);
   RaiseTo(recomputed_tokens_, stats.recomputed_tokens);
+  global_cached_.Set(stats.global_pages_cached);
+  sliding_cached_.Set(stats.sliding_pages_cached);
+  global_tokens_.Set(double(stats.global_pages_total) * page_tokens_);
+  sliding_tokens_.Set(double(stats.sliding_pages_total) * page_tokens_);
+  RaiseTo(prefix_query_tokens_, stats.prefix_query_tokens);
+  RaiseTo(prefix_hit_tokens_, stats.prefix_hit_tokens);
+  RaiseTo(prefix_evictions_, stats.evictions);
 }
 
 void EngineMetrics::ObserveStart(absl::Duration queued, int prompt_tokens) {

@@ -47,6 +47,8 @@ class EngineMetrics {
  public:
   explicit EngineMetrics(prometheus::Registry& registry);
 
+  // Positions that a page holds, in both pools.
+  void SetPageTokens(int page_tokens) { page_tokens_ = page_tokens; }
   // Gauges and totals of the scheduler; `submitted` waits in front of it.
   void SetScheduler(const SchedulerStats& stats, int submitted);
   // A request was planned for the first time.
@@ -64,6 +66,7 @@ class EngineMetrics {
  private:
   void CountError(const absl::Status& status);
 
+  int page_tokens_ = 0;                                // set before any SetScheduler
   prometheus::Gauge& running_;                         // facet_requests_running
   prometheus::Gauge& waiting_;                         // facet_requests_waiting
   prometheus::Family<prometheus::Gauge>& pages_used_;  // facet_kv_pages_used{pool=...}
@@ -72,11 +75,20 @@ class EngineMetrics {
   prometheus::Family<prometheus::Gauge>& pages_capacity_;  // facet_kv_pages_capacity{pool=...}
   prometheus::Gauge& global_capacity_;
   prometheus::Gauge& sliding_capacity_;
+  prometheus::Family<prometheus::Gauge>& pages_cached_;  // facet_kv_pages_cached{pool=...}
+  prometheus::Gauge& global_cached_;
+  prometheus::Gauge& sliding_cached_;
+  prometheus::Family<prometheus::Gauge>& tokens_capacity_;  // facet_kv_capacity_tokens{pool=...}
+  prometheus::Gauge& global_tokens_;
+  prometheus::Gauge& sliding_tokens_;
   prometheus::Gauge& usage_;  // facet_kv_cache_usage_ratio: of the fuller pool
   prometheus::Counter& prompt_tokens_;
   prometheus::Counter& generation_tokens_;
   prometheus::Counter& preemptions_;
   prometheus::Counter& recomputed_tokens_;
+  prometheus::Counter& prefix_query_tokens_;
+  prometheus::Counter& prefix_hit_tokens_;
+  prometheus::Counter& prefix_evictions_;
   prometheus::Histogram& queue_;                       // facet_request_queue_seconds
   prometheus::Histogram& host_;                        // facet_step_host_seconds
   prometheus::Counter& sampling_;                      // facet_sampling_seconds_total

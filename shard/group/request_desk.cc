@@ -13,8 +13,13 @@ namespace {
 constexpr absl::Duration kLeastRetryAfter = absl::Milliseconds(100);
 constexpr absl::Duration kMostRetryAfter = absl::Seconds(30);
 
-SequenceRequest SequenceOf(EngineRequest request, const LiveRequest& live) {
+// Hashes the prompt, if page_tokens is not 0.
+SequenceRequest SequenceOf(EngineRequest request, const LiveRequest& live, int page_tokens) {
   SequenceRequest out;
+  if (page_tokens > 0) {
+    out.block_hashes.emplace(page_tokens, request.cache_salt);
+    out.block_hashes->Extend(request.prompt);
+  }
   out.n = request.n;
   out.prompt_logits = request.prompt_logprobs.has_value();
   out.prompt = std::move(request.prompt);
@@ -92,15 +97,15 @@ absl::Status RequestDesk::Admit(const std::shared_ptr<EngineConnection>& connect
                                 EngineRequest request) {
   auto live = std::make_unique<LiveRequest>(connection, id, request, absl::Now(),
                                             options_.limits.max_context);
+  SequenceRequest sequence = SequenceOf(std::move(request), *live, options_.page_tokens);
   std::lock_guard<std::mutex> lock(mutex_);
   FACET_RETURN_IF_ERROR(refusal_);
   FACET_RETURN_IF_ERROR(connection->status());  // closed meanwhile
-  FACET_RETURN_IF_ERROR(CheckRoomLocked(request));
+  FACET_RETURN_IF_ERROR(CheckRoomLocked(*live));
   live->sequence_id = next_sequence_;
   next_sequence_ += live->n();
   live_sequences_ += live->n();
   waiting_tokens_ += live->prompt_tokens;
-  SequenceRequest sequence = SequenceOf(std::move(request), *live);
   sequence.id = live->sequence_id;
   changes_.submitted.push_back(std::move(sequence));
   open_[{connection.get(), id}] = live.get();
@@ -108,14 +113,14 @@ absl::Status RequestDesk::Admit(const std::shared_ptr<EngineConnection>& connect
   return absl::OkStatus();
 }
 
-absl::Status RequestDesk::CheckRoomLocked(const EngineRequest& request) const {
+absl::Status RequestDesk::CheckRoomLocked(const LiveRequest& live) const {
   absl::Status full;
-  const auto tokens = static_cast<int64_t>(request.prompt.size());
-  if (live_sequences_ + request.n > options_.max_queue + options_.max_running) {
+  const int tokens = live.prompt_tokens;
+  if (live_sequences_ + live.n() > options_.max_queue + options_.max_running) {
     full = absl::ResourceExhaustedError(
         absl::StrCat("the queue of the shard group is full: ", live_sequences_,
                      " sequences are running or waiting, at most ", options_.max_running, " and ",
-                     options_.max_queue, "; this request has ", request.n));
+                     options_.max_queue, "; this request has ", live.n()));
   } else if (options_.max_queue_tokens > 0 && waiting_tokens_ > 0 &&
              waiting_tokens_ + tokens > options_.max_queue_tokens) {
     // A prompt that alone is longer waits for nobody, so it may come in when none waits.

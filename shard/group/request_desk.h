@@ -45,6 +45,7 @@ class RequestDesk {
     int max_queue = 0;             // sequences beyond them
     int64_t max_queue_tokens = 0;  // of prompts that were not planned yet; 0: no bound
     int max_buffered_outputs = 0;  // of one connection
+    int page_tokens = 0;           // of the KV pages that the prefix cache keeps; 0: it is off
     absl::Duration max_pause = absl::InfiniteDuration();
   };
 
@@ -103,7 +104,7 @@ class RequestDesk {
 
   absl::Status Admit(const std::shared_ptr<EngineConnection>& connection, uint64_t id,
                      EngineRequest request);
-  absl::Status CheckRoomLocked(const EngineRequest& request) const;
+  absl::Status CheckRoomLocked(const LiveRequest& live) const;
   Live::const_iterator FindLocked(int64_t sequence_id) const;
   LiveRequest* FindOpenLocked(const EngineConnection* connection, uint64_t id) const;
   void EndWaitLocked(LiveRequest& live);
