@@ -741,6 +741,31 @@ TEST_F(GenerationCallTest, AVeryLongStreamCompletes) {
   EXPECT_NEAR(caller.End().timings().total_seconds(), 900, 1e-6);
 }
 
+// Two completions of ten messages each, 20 ms apart from each other: 40 ms within each.
+TEST_F(GenerationCallTest, LatenciesAreThoseOfEachCompletion) {
+  FakeShardEngine engine(*model_);
+  fake_time_ = true;
+  StartDirectory({engine.address()});
+  v1::GenerateRequest request = IdRequest({10}, 40);
+  request.set_n(2);
+  Caller caller;
+  Start(caller, request);
+  const uint64_t id = engine.WaitForSubmits(1).at(0).id();
+  for (size_t message = 0; message < 20; ++message) {
+    now_ms_ += 20;
+    engine.Send(id, {1, 2, 3, 4},
+                message >= 18 ? internal::Finish::LENGTH : internal::Finish::REASON_UNSPECIFIED,
+                static_cast<int>(message % 2));
+    ASSERT_TRUE(WaitFor([&] { return caller.Tokens().size() == 4 * (message + 1); }));
+  }
+  ASSERT_THAT(caller.Wait(), IsOk());
+  EXPECT_EQ(CountOf(metrics_.time_to_first_token_seconds), 1u);
+  EXPECT_EQ(CountOf(metrics_.inter_token_latency_seconds), 18u);
+  EXPECT_NEAR(SumOf(metrics_.inter_token_latency_seconds), 18 * 0.040, 1e-6);
+  EXPECT_EQ(CountOf(metrics_.time_per_output_token_seconds), 2u);
+  EXPECT_NEAR(SumOf(metrics_.time_per_output_token_seconds), 2 * 0.010, 1e-6);
+}
+
 TEST_F(GenerationCallTest, EveryHistogramCountsEveryRequest) {
   FakeShardEngine engine(*model_, testing::CountUp());
   StartDirectory({engine.address()});

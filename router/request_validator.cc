@@ -79,6 +79,14 @@ absl::StatusOr<GenerationSpec> RequestValidator::Validate(
                       absl::StrCat("0 to ", RequestLimits::kMaxCompletions, "; 0 is one"));
   }
   spec.n = std::max(1, request.n());
+  // What is not done must not be passed over in silence.
+  if (request.response_format().format_case() != v1::ResponseFormat::FORMAT_NOT_SET) {
+    return absl::FailedPreconditionError("response_format is set; this router enforces none");
+  }
+  if (request.media_size() > 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "media has ", request.media_size(), " entries; this router takes text and token ids only"));
+  }
   if (request.cache_salt().size() > RequestLimits::kMaxCacheSaltBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("cache_salt has ", request.cache_salt().size(), " bytes; at most ",

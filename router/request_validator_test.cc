@@ -276,6 +276,18 @@ TEST(RequestValidatorTest, ACheckpointThatDoesNotSampleIsGreedyUnlessATemperatur
   EXPECT_EQ(validator.Validate(request)->sampling.temperature(), 0.5);
 }
 
+TEST(RequestValidatorTest, WhatIsNotDoneIsRefused) {
+  const std::unique_ptr<ServedModel> model = testing::MakeTestModel();
+  const RequestValidator validator(model.get(), RequestLimits());
+  v1::GenerateRequest format = TextRequest(), media = TextRequest();
+  format.mutable_response_format()->set_regex("a+");
+  EXPECT_THAT(validator.Validate(format),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("response_format")));
+  media.add_media();
+  EXPECT_THAT(validator.Validate(media),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("media")));
+}
+
 TEST(RequestValidatorTest, RandomSeedsDiffer) {
   EXPECT_NE(RequestValidator::RandomSeed(), RequestValidator::RandomSeed());
 }

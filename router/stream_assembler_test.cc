@@ -227,6 +227,65 @@ TEST_F(StreamAssemblerTest, WithoutTokenizerThereAreIdsAlone) {
   EXPECT_THAT(Ids(deltas), ElementsAre(5, 6, 7));
 }
 
+// What a reader of the whole text would do: cut it before the match that ends first, of those that
+// end together the one that begins first.
+std::string CutPlainly(const std::string& text, const std::vector<std::string>& stops,
+                       std::string* match) {
+  for (size_t end = 1; end <= text.size(); ++end) {
+    match->clear();
+    for (const std::string& stop : stops) {
+      if (stop.size() > end || text.compare(end - stop.size(), stop.size(), stop) != 0) continue;
+      if (stop.size() > match->size()) *match = stop;
+    }
+    if (!match->empty()) return text.substr(0, end - match->size());
+  }
+  return text;
+}
+
+// Few letters, so that candidates overlap and begin again within each other; code points as one
+// token or as bytes; every way to cut the tokens into two calls, and random ways into more.
+TEST_F(StreamAssemblerTest, StopStringsCutAsAPlainSearchOfTheWholeTextDoes) {
+  std::mt19937 random(11);
+  spec_.stopping.set_ignore_eos(true);
+  const std::vector<std::string> letters = {"a", "b", "é", "😊"};
+  int matches = 0;
+  for (int round = 0; round < 1500; ++round) {
+    std::vector<int32_t> ids;
+    for (size_t i = 0, n = 1 + random() % 16; i < n; ++i) {
+      const std::string& letter = letters[random() % letters.size()];
+      if (random() % 2) {
+        for (const char c : letter) ids.push_back(ByteId(static_cast<uint8_t>(c)));
+      } else {
+        for (const int32_t id : Encode(letter)) ids.push_back(id);
+      }
+    }
+    spec_.stop.clear();
+    for (size_t i = 0, n = 1 + random() % 3; i < n; ++i) {
+      std::string stop;
+      for (size_t k = 0, size = 1 + random() % 4; k < size; ++k) {
+        stop += letters[random() % letters.size()];
+      }
+      spec_.stop.push_back(stop);
+    }
+    std::string want_match;
+    const std::string want =
+        CutPlainly(model_->tokenizer->Decode(ids, /*skip_special=*/true), spec_.stop, &want_match);
+    matches += want_match.empty() ? 0 : 1;
+    const auto check = [&](const std::vector<std::vector<int32_t>>& chunks) {
+      std::string match;
+      const std::vector<v1::Delta> got = Run(chunks, &match);
+      ASSERT_EQ(Text(got), want) << round;
+      ASSERT_EQ(match, want_match) << round;
+    };
+    for (size_t cut = 0; cut <= ids.size(); ++cut) {
+      check({{ids.begin(), ids.begin() + static_cast<ptrdiff_t>(cut)},
+             {ids.begin() + static_cast<ptrdiff_t>(cut), ids.end()}});
+    }
+    check(OneByOne(ids));
+  }
+  EXPECT_GT(matches, 500);
+}
+
 // Whatever the tokens and however they are cut: same text, same ids, valid UTF-8, nothing empty.
 TEST_F(StreamAssemblerTest, AnyChunkingOfTheSameTokensGivesTheSameAnswer) {
   std::mt19937 random(7);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -23,12 +24,16 @@
 namespace facet {
 namespace {
 
+constexpr int kPromptTokens = 128;
+
 struct Arguments {
   Connection connection;
   std::optional<int32_t> concurrency;
   std::optional<int32_t> requests;
   std::optional<int32_t> prompt_tokens;
   std::optional<int32_t> output_tokens;
+  std::optional<int32_t> shared_prefix;
+  std::optional<int32_t> n;
   std::optional<uint64_t> seed;
   std::optional<double> temperature;
   bool json = false;
@@ -39,6 +44,8 @@ struct Load {
   int requests = 0;
   int prompt_tokens = 0;
   int output_tokens = 0;
+  int shared_prefix = 0;  // tokens at the begin of each prompt that are the same
+  int n = 1;
   uint64_t seed = 0;
   double temperature = 0;
 };
@@ -53,6 +60,11 @@ absl::Status Check(const Arguments& a) {
   FACET_RETURN_IF_ERROR(CheckPositive("requests", a.requests));
   FACET_RETURN_IF_ERROR(CheckPositive("prompt-tokens", a.prompt_tokens));
   FACET_RETURN_IF_ERROR(CheckPositive("output-tokens", a.output_tokens));
+  FACET_RETURN_IF_ERROR(CheckPositive("n", a.n));
+  if (a.shared_prefix.value_or(0) < 0 ||
+      a.shared_prefix.value_or(0) > a.prompt_tokens.value_or(kPromptTokens)) {
+    return absl::InvalidArgumentError("--shared-prefix must be 0 to --prompt-tokens");
+  }
   if (a.concurrency.value_or(1) > 1024) {
     return absl::InvalidArgumentError("--concurrency must be 1024 or less");
   }
@@ -61,13 +73,20 @@ absl::Status Check(const Arguments& a) {
 
 // A prompt that depends on the seed and the request's number alone.
 v1::GenerateRequest MakeRequest(const Load& load, int vocab_size, int number) {
-  std::seed_seq seed{static_cast<uint32_t>(load.seed), static_cast<uint32_t>(load.seed >> 32),
-                     static_cast<uint32_t>(number)};
-  std::mt19937 random(seed);
+  const auto generator = [&load](int stream) {
+    std::seed_seq seed{static_cast<uint32_t>(load.seed), static_cast<uint32_t>(load.seed >> 32),
+                       static_cast<uint32_t>(stream)};
+    return std::mt19937(seed);
+  };
+  std::mt19937 shared = generator(-1);
+  std::mt19937 own = generator(number);
   std::uniform_int_distribution<int32_t> id(0, vocab_size - 1);
   v1::GenerateRequest request;
   v1::TokenIds* prompt = request.mutable_prompt()->mutable_token_ids();
-  for (int i = 0; i < load.prompt_tokens; ++i) prompt->add_ids(id(random));
+  for (int i = 0; i < load.prompt_tokens; ++i) {
+    prompt->add_ids(id(i < load.shared_prefix ? shared : own));
+  }
+  request.set_n(load.n);
   request.mutable_stopping()->set_max_tokens(load.output_tokens);
   request.mutable_stopping()->set_ignore_eos(true);
   request.mutable_sampling()->set_temperature(load.temperature);
@@ -81,8 +100,9 @@ absl::StatusOr<BenchSample> RunOne(v1::Generation::Stub* stub, const Connection&
   connection.Prepare(&context);
   BenchSample sample;
   const absl::Time begin = absl::Now();
-  absl::Time first, last;
-  int64_t tokens = 0, tokens_in_first = 0;
+  std::map<int32_t, absl::Time> last;  // message with tokens, of each completion
+  absl::Duration generating;           // behind the first messages, all completions together
+  int64_t later_tokens = 0;
   const auto reader = stub->Generate(&context, request);
   v1::GenerateResponse response;
   while (reader->Read(&response)) {
@@ -92,22 +112,20 @@ absl::StatusOr<BenchSample> RunOne(v1::Generation::Stub* stub, const Connection&
     }
     if (!response.has_delta() || response.delta().token_ids().empty()) continue;
     const absl::Time now = absl::Now();
-    if (tokens == 0) {
-      first = now;
-      tokens_in_first = response.delta().token_ids_size();
-      sample.time_to_first_token = absl::ToDoubleSeconds(now - begin);
-    } else {
-      sample.gaps.push_back(absl::ToDoubleSeconds(now - last));
-    }
-    last = now;
-    tokens += response.delta().token_ids_size();
+    if (last.empty()) sample.time_to_first_token = absl::ToDoubleSeconds(now - begin);
+    const auto [before, is_first] = last.try_emplace(response.delta().index(), now);
+    if (is_first) continue;
+    sample.gaps.push_back(absl::ToDoubleSeconds(now - before->second));
+    generating += now - before->second;
+    later_tokens += response.delta().token_ids_size();
+    before->second = now;
   }
   const grpc::Status status = reader->Finish();
   if (!status.ok()) return FromGrpcStatus(status);
   sample.total = absl::ToDoubleSeconds(absl::Now() - begin);
-  if (tokens > tokens_in_first) {
+  if (later_tokens > 0) {
     sample.time_per_output_token =
-        absl::ToDoubleSeconds(last - first) / static_cast<double>(tokens - tokens_in_first);
+        absl::ToDoubleSeconds(generating) / static_cast<double>(later_tokens);
   }
   return sample;
 }
@@ -149,6 +167,9 @@ int RunBench(const std::vector<std::string>& arguments) {
   flags.Int("requests", "N", "requests in all (default: 8 for each at the same time)", &a.requests);
   flags.Int("prompt-tokens", "N", "tokens of each prompt (default 128)", &a.prompt_tokens);
   flags.Int("output-tokens", "N", "tokens to generate for each (default 64)", &a.output_tokens);
+  flags.Int("shared-prefix", "N", "of the tokens of each prompt, the same in all (default 0)",
+            &a.shared_prefix);
+  flags.Int("n", "N", "completions of each prompt (default 1)", &a.n);
   flags.Uint64("seed", "N", "of the prompts and the sampling (default 1)", &a.seed);
   flags.Number("temperature", "T", "default 0: greedy", &a.temperature);
   flags.Switch("json", "print one JSON object", &a.json);
@@ -160,8 +181,10 @@ int RunBench(const std::vector<std::string>& arguments) {
   Load load;
   load.concurrency = a.concurrency.value_or(1);
   load.requests = a.requests.value_or(8 * load.concurrency);
-  load.prompt_tokens = a.prompt_tokens.value_or(128);
+  load.prompt_tokens = a.prompt_tokens.value_or(kPromptTokens);
   load.output_tokens = a.output_tokens.value_or(64);
+  load.shared_prefix = a.shared_prefix.value_or(0);
+  load.n = a.n.value_or(1);
   load.seed = a.seed.value_or(1);
   load.temperature = a.temperature.value_or(0);
 

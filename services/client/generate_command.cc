@@ -33,6 +33,9 @@ struct Arguments {
   std::optional<double> frequency_penalty;
   std::optional<uint64_t> seed;
   std::optional<int32_t> logprobs;
+  std::optional<int32_t> prompt_logprobs;
+  std::optional<int32_t> n;
+  std::optional<std::string> cache_salt;
   std::optional<int32_t> priority;
   std::vector<std::string> stop;
   std::optional<std::vector<int32_t>> stop_token_ids;
@@ -66,6 +69,10 @@ FlagSet MakeFlags(Arguments* a) {
   flags.Uint64("seed", "N", "equal seeds give equal answers", &a->seed);
   flags.Int("logprobs", "K", "log-probabilities of the tokens and of the K likeliest (0 to 20)",
             &a->logprobs);
+  flags.Int("prompt-logprobs", "K", "the same of the prompt's tokens", &a->prompt_logprobs);
+  flags.Int("n", "N", "completions of the prompt, 1 to 16 (default 1)", &a->n);
+  flags.Text("cache-salt", "TEXT", "share cached prompts only with requests of the same salt",
+             &a->cache_salt);
   flags.Switch("ignore-eos", "do not stop at the model's end tokens", &a->ignore_eos);
   flags.TextList("stop", "TEXT", "stop before this text", &a->stop);
   flags.IntList("stop-token-ids", "IDS", "stop at these tokens", &a->stop_token_ids);
@@ -129,6 +136,9 @@ v1::GenerateRequest MakeRequest(const Arguments& a, v1::Prompt prompt) {
     stopping.mutable_stop_token_ids()->Add(a.stop_token_ids->begin(), a.stop_token_ids->end());
   }
   if (a.logprobs) request.set_logprobs(*a.logprobs);
+  if (a.prompt_logprobs) request.set_prompt_logprobs(*a.prompt_logprobs);
+  if (a.n) request.set_n(*a.n);
+  if (a.cache_salt) request.set_cache_salt(*a.cache_salt);
   request.set_priority(a.priority.value_or(0));
   request.set_show_special(a.show_special);
   return request;
@@ -143,28 +153,92 @@ nlohmann::ordered_json ToJson(const v1::TokenLogprob& token) {
   return out;
 }
 
+nlohmann::ordered_json ToJson(const google::protobuf::RepeatedPtrField<v1::TokenLogprob>& tokens) {
+  auto out = nlohmann::ordered_json::array();
+  for (const v1::TokenLogprob& token : tokens) out.push_back(ToJson(token));
+  return out;
+}
+
+struct Completion {
+  v1::Delta all;
+  v1::SequenceEnd end;
+};
+
 // Everything that a stream brought.
 struct Answer {
   v1::StreamStart start;
-  v1::Delta all;
+  v1::PromptLogprobs prompt;
+  std::vector<Completion> completions;
   v1::StreamEnd end;
+
+  void Add(const v1::GenerateResponse& response);
 };
 
-void PrintJson(const Answer& answer, bool with_logprobs) {
-  const v1::StreamEnd& end = answer.end;
+void Answer::Add(const v1::GenerateResponse& response) {
+  const auto at = [this](int index) -> Completion& {
+    if (completions.size() <= static_cast<size_t>(index)) {
+      completions.resize(static_cast<size_t>(index) + 1);
+    }
+    return completions[static_cast<size_t>(index)];
+  };
+  switch (response.event_case()) {
+    case v1::GenerateResponse::kStart:
+      start = response.start();
+      break;
+    case v1::GenerateResponse::kPromptLogprobs:
+      prompt.MergeFrom(response.prompt_logprobs());
+      break;
+    case v1::GenerateResponse::kDelta: {
+      v1::Delta& all = at(response.delta().index()).all;
+      std::string text = std::move(*all.mutable_text());
+      text += response.delta().text();  // MergeFrom appends what is repeated, but replaces text
+      all.MergeFrom(response.delta());
+      all.set_text(std::move(text));
+      break;
+    }
+    case v1::GenerateResponse::kSequenceEnd:
+      at(response.sequence_end().index()).end = response.sequence_end();
+      break;
+    case v1::GenerateResponse::kEnd:
+      end = response.end();
+      // One completion has no end of its own.
+      if (completions.size() > 1) break;
+      at(0).end.set_finish_reason(end.finish_reason());
+      at(0).end.set_matched_stop(end.matched_stop());
+      break;
+    default:
+      break;
+  }
+}
+
+// token_ids, text, finish_reason, matched_stop, logprobs.
+nlohmann::ordered_json ToJson(const Completion& completion, bool with_logprobs) {
   nlohmann::ordered_json out;
   out["token_ids"] =
-      std::vector<int32_t>(answer.all.token_ids().begin(), answer.all.token_ids().end());
-  out["text"] = answer.all.text();
-  out["finish_reason"] = v1::FinishReason_Name(end.finish_reason());
-  if (end.finish_reason() == v1::STOP_SEQUENCE) out["matched_stop"] = end.matched_stop();
+      std::vector<int32_t>(completion.all.token_ids().begin(), completion.all.token_ids().end());
+  out["text"] = completion.all.text();
+  out["finish_reason"] = v1::FinishReason_Name(completion.end.finish_reason());
+  if (completion.end.finish_reason() == v1::STOP_SEQUENCE) {
+    out["matched_stop"] = completion.end.matched_stop();
+  }
+  if (with_logprobs) out["logprobs"] = ToJson(completion.all.logprobs());
+  return out;
+}
+
+// The first completion's fields are those of the object itself, so that whoever asks for one finds
+// them where they always are.
+void PrintJson(const Answer& answer, const Arguments& a) {
+  const v1::StreamEnd& end = answer.end;
+  const bool with_logprobs = a.logprobs.has_value();
+  nlohmann::ordered_json out =
+      ToJson(answer.completions.empty() ? Completion() : answer.completions.front(), with_logprobs);
   out["usage"] = {{"prompt_tokens", end.usage().prompt_tokens()},
                   {"cached_tokens", end.usage().cached_tokens()},
                   {"completion_tokens", end.usage().completion_tokens()}};
-  if (with_logprobs) {
-    out["logprobs"] = nlohmann::ordered_json::array();
-    for (const v1::TokenLogprob& token : answer.all.logprobs()) {
-      out["logprobs"].push_back(ToJson(token));
+  if (a.prompt_logprobs.has_value()) out["prompt_logprobs"] = ToJson(answer.prompt.tokens());
+  if (a.n.value_or(1) > 1) {
+    for (const Completion& completion : answer.completions) {
+      out["completions"].push_back(ToJson(completion, with_logprobs));
     }
   }
   out["model"] = answer.start.model();
@@ -176,8 +250,8 @@ void PrintJson(const Answer& answer, bool with_logprobs) {
               out.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
 }
 
-void PrintLogprobs(const v1::Delta& all) {
-  for (const v1::TokenLogprob& token : all.logprobs()) {
+void PrintLogprobs(const google::protobuf::RepeatedPtrField<v1::TokenLogprob>& tokens) {
+  for (const v1::TokenLogprob& token : tokens) {
     std::printf("%d %.4f", token.token_id(), static_cast<double>(token.logprob()));
     for (const v1::TopLogprob& top : token.top()) {
       std::printf("  %d=%.4f", top.token_id(), static_cast<double>(top.logprob()));
@@ -230,28 +304,34 @@ int RunGenerate(const std::vector<std::string>& arguments) {
   a.connection.Prepare(&context);
   const auto stub = v1::Generation::NewStub(channel);
   const auto reader = stub->Generate(&context, MakeRequest(a, *std::move(prompt)));
+  // Several completions are printed one after the other when they are whole.
+  const bool streams = !a.json && a.n.value_or(1) <= 1;
   Answer answer;
   v1::GenerateResponse response;
   while (reader->Read(&response)) {
-    if (response.has_start()) answer.start = response.start();
-    if (response.has_end()) answer.end = response.end();
-    if (!response.has_delta()) continue;
-    if (!a.json) PrintDelta(response.delta(), as_text, answer.all.token_ids().empty());
-    // MergeFrom appends what is repeated, but replaces text.
-    answer.all.mutable_text()->append(response.delta().text());
-    response.mutable_delta()->clear_text();
-    answer.all.MergeFrom(response.delta());
+    if (streams && response.has_delta()) {
+      PrintDelta(response.delta(), as_text, answer.completions.empty());
+    }
+    answer.Add(response);
   }
   const grpc::Status status = reader->Finish();
-  if (!a.json && !answer.all.token_ids().empty()) std::printf("\n");
+  if (streams && !answer.completions.empty()) std::printf("\n");
   if (!status.ok()) {
     std::fflush(stdout);
     return ReportFailure(status, context);
   }
   if (a.json) {
-    PrintJson(answer, a.logprobs.has_value());
-  } else {
-    PrintLogprobs(answer.all);
+    PrintJson(answer, a);
+    return kExitOk;
+  }
+  PrintLogprobs(answer.prompt.tokens());
+  for (size_t i = 0; i < answer.completions.size(); ++i) {
+    if (!streams) {
+      std::printf("[%zu] ", i);
+      PrintDelta(answer.completions[i].all, as_text, /*first=*/true);
+      std::printf("\n");
+    }
+    PrintLogprobs(answer.completions[i].all.logprobs());
   }
   return kExitOk;
 }

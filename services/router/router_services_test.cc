@@ -71,13 +71,12 @@ class RouterServicesTest : public ::testing::Test {
     generation_ = std::make_unique<GenerationService>(router_.get());
     models_ = std::make_unique<ModelsService>(router_.get());
     grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(generation_.get());
     builder.RegisterService(models_.get());
     server_ = builder.BuildAndStart();
     ASSERT_NE(server_, nullptr);
-    channel_ = grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
+    channel_ = grpc::CreateChannel("127.0.0.1:" + std::to_string(port_),
                                    grpc::InsecureChannelCredentials());
     stub_ = v1::Generation::NewStub(channel_);
     const int want = static_cast<int>(groups.size());
@@ -139,11 +138,53 @@ class RouterServicesTest : public ::testing::Test {
     return WaitFor([&] { return Logged().size() >= lines; });
   }
 
-  double InFlight() {
+  double Gauge(const std::string& name) {
     for (const auto& family : registry_.Collect()) {
-      if (family.name == "facet_router_requests_in_flight") return family.metric[0].gauge.value;
+      if (family.name == name) return family.metric[0].gauge.value;
     }
     return -1;
+  }
+  // Messages with tokens that the router has taken from its groups.
+  uint64_t MessagesTaken() {
+    uint64_t count = 0;
+    for (const auto& family : registry_.Collect()) {
+      if (family.name == "facet_time_to_first_token_seconds" ||
+          family.name == "facet_inter_token_latency_seconds") {
+        count += family.metric[0].histogram.sample_count;
+      }
+    }
+    return count;
+  }
+
+  // Sends tokens of one request, message by message, until the router pauses it; how many it sent.
+  int64_t SendUntilPaused(FakeShardEngine& engine, uint64_t id, int32_t token) {
+    constexpr int kTokens = 64;
+    for (int64_t message = 1; message < 5000; ++message) {
+      const uint64_t taken = MessagesTaken();
+      engine.Send(id, std::vector<int32_t>(kTokens, token));
+      EXPECT_TRUE(WaitFor([&] { return MessagesTaken() > taken; }));
+      // The pause follows the message that made it necessary.
+      if (Counter("facet_router_reader_pauses_total") > 0) return message * kTokens;
+    }
+    return 0;
+  }
+
+  double Counter(const std::string& name) {
+    for (const auto& family : registry_.Collect()) {
+      if (family.name == name) return family.metric[0].counter.value;
+    }
+    return -1;
+  }
+  double InFlight() { return Gauge("facet_router_requests_in_flight"); }
+
+  // A stub of its own connection, with HTTP/2's least windows: what it does not read soon stops the
+  // router's writes.
+  std::unique_ptr<v1::Generation::Stub> NarrowStub() {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    return v1::Generation::NewStub(grpc::CreateCustomChannel(
+        "127.0.0.1:" + std::to_string(port_), grpc::InsecureChannelCredentials(), arguments));
   }
 
   prometheus::Registry registry_;
@@ -152,6 +193,7 @@ class RouterServicesTest : public ::testing::Test {
   std::unique_ptr<Router> router_;
   std::unique_ptr<GenerationService> generation_;
   std::unique_ptr<ModelsService> models_;
+  int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::Generation::Stub> stub_;
@@ -242,6 +284,87 @@ TEST_F(RouterServicesTest, ADeadlineEndsTheRequestInTheGroup) {
   EXPECT_EQ(engine.WaitForCancels(1).size(), 1u);
   ASSERT_TRUE(WaitForLog(1));
   EXPECT_EQ(Logged()[0].status.code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(RouterServicesTest, AClientThatLeavesWhileItWaitsForAGroupIsForgottenAtOnce) {
+  FakeShardEngine engine(*model_);
+  Serve({engine.address()},
+        [](Router::Options& options) { options.wait_for_group = absl::Seconds(60); });
+  engine.SetServing(false);
+  ASSERT_TRUE(WaitFor([&] { return router_->Describe().ready_groups() == 0; }));
+  grpc::ClientContext context;
+  const auto reader = stub_->Generate(&context, IdRequest({10}, 50));
+  ASSERT_TRUE(WaitFor([&] { return Gauge("facet_router_requests_waiting_for_group") == 1; }));
+  context.TryCancel();
+  EXPECT_TRUE(WaitFor([&] { return Gauge("facet_router_requests_waiting_for_group") == 0; }));
+  EXPECT_TRUE(WaitFor([&] { return InFlight() == 0; }));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_THAT(engine.WaitForSubmits(0), IsEmpty());
+}
+
+TEST_F(RouterServicesTest, AClientThatDoesNotReadIsPausedWhileAnotherStreams) {
+  FakeShardEngine engine(*model_);
+  Serve({engine.address()}, [](Router::Options& options) { options.max_buffered_tokens = 512; });
+  const auto narrow = NarrowStub();
+  grpc::ClientContext slow_context, quick_context;
+  const auto slow = narrow->Generate(&slow_context, IdRequest({10}, 50));
+  const uint64_t slow_id = engine.WaitForSubmits(1).at(0).id();
+  const auto quick = stub_->Generate(&quick_context, IdRequest({11}, 50));
+  const uint64_t quick_id = engine.WaitForSubmits(2).at(1).id();
+  const int32_t token = model_->tokenizer->Encode("a", {})->front();
+  const int64_t sent = SendUntilPaused(engine, slow_id, token);
+  ASSERT_GT(sent, 512);
+  ASSERT_EQ(engine.WaitForPauses(1).size(), 1u);
+  EXPECT_EQ(engine.WaitForPauses(1)[0].id(), slow_id);
+  EXPECT_TRUE(engine.WaitForPauses(1)[0].paused());
+  // The other one gets every token while this one stands still.
+  v1::GenerateResponse message;
+  int got = 0;
+  for (int i = 0; i < 20; ++i) {
+    engine.Send(quick_id, {token});
+    while (got <= i && quick->Read(&message)) got += message.delta().token_ids_size();
+    ASSERT_EQ(got, i + 1);
+  }
+  EXPECT_EQ(engine.WaitForPauses(0).size(), 1u);
+  // It reads again, and loses nothing.
+  int64_t slow_tokens = 0;
+  while (slow_tokens < sent && slow->Read(&message)) {
+    slow_tokens += message.delta().token_ids_size();
+  }
+  ASSERT_EQ(engine.WaitForPauses(2).size(), 2u);
+  EXPECT_FALSE(engine.WaitForPauses(2)[1].paused());
+  engine.Send(slow_id, {token}, internal::Finish::LENGTH);
+  v1::StreamEnd end;
+  while (slow->Read(&message)) {
+    slow_tokens += message.delta().token_ids_size();
+    if (message.has_end()) end = message.end();
+  }
+  EXPECT_TRUE(slow->Finish().ok());
+  EXPECT_EQ(end.usage().completion_tokens(), slow_tokens);
+  EXPECT_EQ(slow_tokens, sent + 1);
+  quick_context.TryCancel();
+}
+
+TEST_F(RouterServicesTest, AClientThatNeverReadsIsCutOffAndGivesBackItsPlace) {
+  FakeShardEngine engine(*model_);
+  Serve({engine.address()}, [](Router::Options& options) {
+    options.max_buffered_tokens = 64;
+    options.max_read_pause = absl::Milliseconds(200);
+  });
+  const auto narrow = NarrowStub();
+  grpc::ClientContext context;
+  const auto reader = narrow->Generate(&context, IdRequest({10}, 50));
+  const uint64_t id = engine.WaitForSubmits(1).at(0).id();
+  SendUntilPaused(engine, id, model_->tokenizer->Encode("a", {})->front());
+  EXPECT_THAT(engine.WaitForCancels(1), ElementsAre(id));
+  ASSERT_TRUE(WaitForLog(1));
+  EXPECT_EQ(Logged()[0].status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(Logged()[0].status.message()), HasSubstr("reads too slowly"));
+  EXPECT_TRUE(WaitFor([&] { return InFlight() == 0; }));
+  v1::GenerateResponse message;
+  while (reader->Read(&message)) {
+  }
+  EXPECT_FALSE(reader->Finish().ok());
 }
 
 TEST_F(RouterServicesTest, AFullRouterSaysWhenToComeAgain) {
