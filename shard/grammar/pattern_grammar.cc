@@ -1,0 +1,325 @@
+#include "shard/grammar/pattern_grammar.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+
+namespace facet {
+namespace {
+
+constexpr size_t kMaxPatternBytes = 4096;
+constexpr int kMaxNesting = 32;
+constexpr int64_t kMaxExpanded = 2000;
+// Characters before and after a pattern that is not anchored.
+constexpr int kMaxAround = 200;
+
+// What an escape matches in every dialect, and what it matches in at least one: a negated class
+// must leave out the latter.
+struct ClassPair {
+  CodePointSet surely;
+  CodePointSet perhaps;
+};
+
+const CodePointSet& NonAscii() {
+  static const CodePointSet& set = *new CodePointSet{{0x80, 0x10FFFF}};
+  return set;
+}
+
+CodePointSet Union(CodePointSet a, const CodePointSet& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return Normalized(std::move(a));
+}
+
+ClassPair NegatedPair(const ClassPair& pair) {
+  return {Complement(pair.perhaps), Complement(pair.surely)};
+}
+
+// d, w, s and their capitals.
+std::optional<ClassPair> NamedClass(char name) {
+  ClassPair pair;
+  switch (absl::ascii_tolower(name)) {
+    case 'd':
+      pair.surely = {{'0', '9'}};
+      pair.perhaps = Union(pair.surely, NonAscii());
+      break;
+    case 'w':
+      pair.surely = Normalized({{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}});
+      pair.perhaps = Union(pair.surely, NonAscii());
+      break;
+    case 's':
+      pair.surely = Normalized({{'\t', '\r'}, {' ', ' '}});
+      pair.perhaps = Union(pair.surely, {{0x1C, 0x1F},
+                                         {0x85, 0x85},
+                                         {0xA0, 0xA0},
+                                         {0x1680, 0x1680},
+                                         {0x2000, 0x200A},
+                                         {0x2028, 0x2029},
+                                         {0x202F, 0x202F},
+                                         {0x205F, 0x205F},
+                                         {0x3000, 0x3000},
+                                         {0xFEFF, 0xFEFF}});
+      break;
+    default:
+      return std::nullopt;
+  }
+  return absl::ascii_isupper(name) ? NegatedPair(pair) : pair;
+}
+
+// An expression, and how many characters it comes to when its repetitions are written out.
+struct Piece {
+  std::string ebnf;
+  int64_t expanded = 0;
+};
+
+class PatternParser {
+ public:
+  PatternParser(absl::string_view text, const PatternOptions& options)
+      : text_(text), options_(options) {}
+
+  absl::StatusOr<Piece> Parse() {
+    if (text_.size() > kMaxPatternBytes) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("pattern of ", text_.size(), " bytes; the limit is ", kMaxPatternBytes));
+    }
+    FACET_ASSIGN_OR_RETURN(Piece piece, Alternatives(0));
+    if (at_ < text_.size()) return Error("unmatched )");
+    return piece;
+  }
+
+ private:
+  absl::Status Error(absl::string_view what) const {
+    return absl::InvalidArgumentError(absl::StrCat("pattern: ", what, " at byte ", at_));
+  }
+  bool Ahead(absl::string_view token) const { return text_.substr(at_, token.size()) == token; }
+  bool Take(absl::string_view token) {
+    if (!Ahead(token)) return false;
+    at_ += token.size();
+    return true;
+  }
+  bool AtEnd() const { return at_ >= text_.size(); }
+
+  std::string OneOf(const CodePointSet& set) const {
+    return options_.raw ? EbnfClass(set) : EbnfStringCharacter(set, options_.syntax);
+  }
+  absl::StatusOr<Piece> Character(const CodePointSet& set) const {
+    std::string ebnf = OneOf(set);
+    if (ebnf.empty()) return Error("a class without any character that may be written");
+    return Piece{std::move(ebnf), 1};
+  }
+  std::string AnyText() const {
+    return absl::StrCat(OneOf(Complement({})), "{0,", kMaxAround, "}");
+  }
+
+  absl::StatusOr<Piece> Alternatives(int depth) {
+    if (depth > kMaxNesting) return Error("groups nested too deep");
+    std::vector<std::string> choices;
+    Piece all;
+    do {
+      FACET_ASSIGN_OR_RETURN(Piece choice, Sequence(depth));
+      choices.push_back(choice.ebnf);
+      all.expanded += choice.expanded;
+    } while (Take("|"));
+    all.ebnf = absl::StrCat("(", absl::StrJoin(choices, " | "), ")");
+    return all;
+  }
+
+  absl::StatusOr<Piece> Sequence(int depth) {
+    const bool outermost = depth == 0;
+    std::vector<std::string> parts;
+    Piece all;
+    if (outermost && !Take("^") && !options_.whole) parts.push_back(AnyText());
+    bool closed = false;
+    while (!AtEnd() && !Ahead("|") && !Ahead(")")) {
+      if (outermost && Take("$")) {
+        closed = true;
+        if (!AtEnd() && !Ahead("|")) return Error("text after $");
+        break;
+      }
+      FACET_ASSIGN_OR_RETURN(Piece part, Quantified(depth));
+      all.expanded += part.expanded;
+      if (all.expanded > kMaxExpanded) return Error("repetitions too large");
+      parts.push_back(part.ebnf);
+    }
+    if (outermost && !closed && !options_.whole) parts.push_back(AnyText());
+    all.ebnf = parts.empty() ? "\"\"" : absl::StrJoin(parts, " ");
+    return all;
+  }
+
+  absl::StatusOr<Piece> Quantified(int depth) {
+    FACET_ASSIGN_OR_RETURN(Piece piece, Atom(depth));
+    if (Take("*")) {
+      piece.ebnf += "*";
+    } else if (Take("+")) {
+      piece.ebnf += "+";
+    } else if (Take("?")) {
+      piece.ebnf += "?";
+    } else if (Ahead("{")) {
+      FACET_RETURN_IF_ERROR(Bounds(&piece));
+    } else {
+      return piece;
+    }
+    Take("?");  // a lazy quantifier matches the same texts
+    if (Ahead("*") || Ahead("+") || Ahead("?") || Ahead("{")) return Error("repeated quantifier");
+    return piece;
+  }
+
+  std::optional<int64_t> Number() {
+    const size_t begin = at_;
+    while (!AtEnd() && absl::ascii_isdigit(text_[at_])) ++at_;
+    int64_t number = 0;
+    if (begin == at_ || !absl::SimpleAtoi(text_.substr(begin, at_ - begin), &number)) {
+      return std::nullopt;
+    }
+    return number;
+  }
+
+  absl::Status Bounds(Piece* piece) {
+    Take("{");
+    const auto low = Number();
+    if (!low) return Error("a literal { must be escaped; expected a number");
+    std::optional<int64_t> high = low;
+    const bool range = Take(",");
+    if (range) high = Number();
+    if (!Take("}")) return Error("expected }");
+    if (high && *high < *low) return Error("repetition with its bounds in the wrong order");
+    const int64_t times = std::max<int64_t>(1, high.value_or(*low));
+    if (times > kMaxExpanded || piece->expanded * times > kMaxExpanded) {
+      return Error("repetitions too large");
+    }
+    piece->expanded *= times;
+    absl::StrAppend(&piece->ebnf, "{", *low);
+    if (range) absl::StrAppend(&piece->ebnf, ",", high ? absl::StrCat(*high) : "");
+    piece->ebnf += "}";
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Piece> Atom(int depth) {
+    if (Ahead("(?") && !Ahead("(?:")) return Error("look-around and named groups are unsupported");
+    if (Take("(?:") || Take("(")) {
+      FACET_ASSIGN_OR_RETURN(Piece piece, Alternatives(depth + 1));
+      if (!Take(")")) return Error("missing )");
+      return piece;
+    }
+    if (Ahead("[")) return Class();
+    if (Take(".")) return Character(Complement({{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}}));
+    if (Ahead("\\")) {
+      FACET_ASSIGN_OR_RETURN(ClassPair pair, Escape());
+      return Character(pair.surely);
+    }
+    if (Ahead("^") || Ahead("$")) return Error("an anchor in the middle is unsupported");
+    for (const char* c : {"*", "+", "?", "{", "}", "]"}) {
+      if (Ahead(c)) return Error(absl::StrCat("unescaped ", c));
+    }
+    FACET_ASSIGN_OR_RETURN(uint32_t code_point, CodePoint());
+    return Character(Normalized({{code_point, code_point}}));
+  }
+
+  absl::StatusOr<uint32_t> CodePoint() {
+    const auto lead = static_cast<unsigned char>(text_[at_]);
+    const int size = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    if ((lead >= 0x80 && lead < 0xC2) || lead > 0xF4 || at_ + size > text_.size()) {
+      return Error("invalid UTF-8");
+    }
+    uint32_t value = size == 1 ? lead : lead & (0x7F >> size);
+    for (int i = 1; i < size; ++i) {
+      const auto byte = static_cast<unsigned char>(text_[at_ + i]);
+      if ((byte & 0xC0) != 0x80) return Error("invalid UTF-8");
+      value = value << 6 | (byte & 0x3F);
+    }
+    at_ += size;
+    return value;
+  }
+
+  // After a backslash.
+  absl::StatusOr<ClassPair> Escape() {
+    Take("\\");
+    if (AtEnd()) return Error("a lone backslash");
+    const char name = text_[at_];
+    if (auto pair = NamedClass(name)) {
+      ++at_;
+      return *pair;
+    }
+    const auto one = [](uint32_t c) {
+      const CodePointSet set = Normalized({{c, c}});
+      return ClassPair{set, set};
+    };
+    constexpr std::pair<char, uint32_t> kControls[] = {
+        {'n', '\n'}, {'r', '\r'}, {'t', '\t'}, {'f', '\f'}, {'v', '\v'}};
+    for (const auto& [letter, code_point] : kControls) {
+      if (name == letter) {
+        ++at_;
+        return one(code_point);
+      }
+    }
+    if (name == 'x' || name == 'u') {
+      const size_t digits = name == 'x' ? 2 : 4;
+      uint32_t value = 0;
+      const absl::string_view hex = text_.substr(at_ + 1, digits);
+      if (hex.size() < digits || !std::all_of(hex.begin(), hex.end(), absl::ascii_isxdigit) ||
+          !absl::SimpleHexAtoi(hex, &value)) {
+        return Error("a bad hexadecimal escape");
+      }
+      at_ += 1 + digits;
+      return one(value);
+    }
+    if (absl::ascii_isalnum(name))
+      return Error(absl::StrCat("unsupported escape \\", std::string(1, name)));
+    FACET_ASSIGN_OR_RETURN(uint32_t code_point, CodePoint());
+    return one(code_point);
+  }
+
+  absl::StatusOr<ClassPair> ClassMember() {
+    if (Ahead("\\")) return Escape();
+    FACET_ASSIGN_OR_RETURN(uint32_t code_point, CodePoint());
+    const CodePointSet set = Normalized({{code_point, code_point}});
+    return ClassPair{set, set};
+  }
+
+  absl::StatusOr<Piece> Class() {
+    Take("[");
+    const bool negated = Take("^");
+    ClassPair all;
+    while (!AtEnd() && !Ahead("]")) {
+      FACET_ASSIGN_OR_RETURN(ClassPair member, ClassMember());
+      if (Ahead("-") && at_ + 1 < text_.size() && text_[at_ + 1] != ']') {
+        Take("-");
+        FACET_ASSIGN_OR_RETURN(ClassPair last, ClassMember());
+        const bool single = member.surely.size() == 1 && last.surely.size() == 1 &&
+                            member.surely == member.perhaps && last.surely == last.perhaps &&
+                            member.surely[0].first == member.surely[0].second &&
+                            last.surely[0].first == last.surely[0].second;
+        if (!single || member.surely[0].first > last.surely[0].first) {
+          return Error("a range that is none");
+        }
+        member.surely = Normalized({{member.surely[0].first, last.surely[0].first}});
+        member.perhaps = member.surely;
+      }
+      all.surely = Union(all.surely, member.surely);
+      all.perhaps = Union(all.perhaps, member.perhaps);
+    }
+    if (!Take("]")) return Error("missing ]");
+    return Character(negated ? Complement(all.perhaps) : all.surely);
+  }
+
+  const absl::string_view text_;
+  const PatternOptions options_;
+  size_t at_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<std::string> PatternToEbnf(absl::string_view pattern,
+                                          const PatternOptions& options) {
+  FACET_ASSIGN_OR_RETURN(Piece piece, PatternParser(pattern, options).Parse());
+  return piece.ebnf;
+}
+
+}  // namespace facet
