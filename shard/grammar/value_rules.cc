@@ -30,6 +30,13 @@ std::string ValueRules::Quote() const {
                                         : absl::StrCat("Token(", options_.tokens.quote, ")");
 }
 
+std::string ValueRules::Character() const {
+  if (syntax() == ValueSyntax::kCall) return EbnfClass(Complement({}));
+  // Plain or escaped; an escape is never half of a surrogate pair.
+  return "([ !#-\\[\\]-\\ud7ff\\ue000-\\U0010ffff] | \"\\\\\" ([\"\\\\/bfnrt] | \"u\" "
+         "([0-9a-cA-CefEF] [0-9a-fA-F]{3} | [dD] [0-7] [0-9a-fA-F]{2})))";
+}
+
 std::string ValueRules::String(const std::string& content) const {
   return absl::StrCat(Quote(), " ", content.empty() ? "\"\"" : content, " ", Quote());
 }
@@ -65,13 +72,8 @@ std::string ValueRules::Common() const {
   const std::string space = Space();
   if (json) {
     rule("ws", "\"\" | \" \" | \"\\n\" \" \"{0,32}");
-    // Any character, plain or escaped; an escape is never half of a surrogate pair.
-    rule("char",
-         "[ !#-\\[\\]-\\ud7ff\\ue000-\\U0010ffff] | \"\\\\\" ([\"\\\\/bfnrt] | \"u\" "
-         "([0-9a-cA-CefEF] [0-9a-fA-F]{3} | [dD] [0-7] [0-9a-fA-F]{2}))");
     rule("key", String(absl::StrCat(Character(), "*")));
   } else {
-    rule("char", EbnfClass(Complement({})));
     rule("key", absl::StrCat("[A-Za-z_] [A-Za-z0-9_]* | ", String(Character() + "*")));
   }
   rule("string", String(absl::StrCat(Character(), "*")));
