@@ -36,16 +36,22 @@ _ABSL_ALWAYS = [
     "absl_time",
 ]
 
-_HEADER_ONLY = ["nlohmann_json"]
+# For the same reason: what generated code in a shared library of ours needs, a test may not name.
+_ALWAYS = ["grpc", "protobuf"]
+
+_HEADER_ONLY = ["boost", "nlohmann_json"]
 
 def _impl(ctx):
     out = ["load(\"@rules_cc//cc:defs.bzl\", \"cc_library\")", "package(default_visibility = [\"//visibility:public\"])"]
     for name in _HEADER_ONLY:
         out.append("cc_library(name = \"%s\")" % name)
     for name, libs in _LIBS.items():
+        flags = ["-l" + l for l in libs]
+        if name in _ALWAYS:
+            flags = ["-Wl,--no-as-needed"] + flags + ["-Wl,--as-needed"]
         out.append("cc_library(name = \"%s\", linkopts = [%s])" % (
             name,
-            ", ".join(["\"-l%s\"" % l for l in libs]),
+            ", ".join(["\"%s\"" % f for f in flags]),
         ))
     r = ctx.execute(["sh", "-c", "ls /usr/lib/*/libabsl_*.so | sed 's/.*lib\\(absl_[a-z0-9_]*\\)\\.so/\\1/'"])
     absl = [l for l in r.stdout.split("\n") if l]

@@ -123,12 +123,14 @@ bool StepLoop::WaitForWork(bool idle) {
 }
 
 absl::Status StepLoop::RunStep(bool* idle) {
-  const StepPlan plan = Plan();
+  StepPlan plan = Plan();
   *idle = plan.kind == StepPlan::Kind::kIdle;
   if (*idle) return BeIdle(plan);
   parts_.watch->Begin();
   const absl::Status status = Execute(plan);
   parts_.watch->End();
+  std::lock_guard<std::mutex> step(step_mutex_);
+  scheduler_->Recycle(std::move(plan));
   return status;
 }
 
