@@ -36,9 +36,6 @@ _ABSL_ALWAYS = [
     "absl_time",
 ]
 
-# For the same reason: what generated code in a shared library of ours needs, a test may not name.
-_ALWAYS = ["grpc", "protobuf"]
-
 _HEADER_ONLY = ["boost", "nlohmann_json"]
 
 def _impl(ctx):
@@ -46,9 +43,8 @@ def _impl(ctx):
     for name in _HEADER_ONLY:
         out.append("cc_library(name = \"%s\")" % name)
     for name, libs in _LIBS.items():
-        flags = ["-l" + l for l in libs]
-        if name in _ALWAYS:
-            flags = ["-Wl,--no-as-needed"] + flags + ["-Wl,--as-needed"]
+        # For the same reason as Abseil's: a test may not name what a library of ours needs.
+        flags = ["-Wl,--no-as-needed"] + ["-l" + l for l in libs] + ["-Wl,--as-needed"]
         out.append("cc_library(name = \"%s\", linkopts = [%s])" % (
             name,
             ", ".join(["\"%s\"" % f for f in flags]),
