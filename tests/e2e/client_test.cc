@@ -90,6 +90,50 @@ TEST_F(ClientTest, GeneratePrintsOneJsonObject) {
   EXPECT_EQ(json["text"], answer.text);
 }
 
+TEST_F(ClientTest, GenerateGivesSeveralCompletionsAndThePromptsLogprobs) {
+  const std::vector<std::string> arguments = {"generate",
+                                              "--prompt-ids",
+                                              "2,40,41,42",
+                                              "--max-tokens",
+                                              "6",
+                                              "--temperature",
+                                              "1",
+                                              "--seed",
+                                              "3",
+                                              "--ignore-eos",
+                                              "--prompt-logprobs",
+                                              "1",
+                                              "--logprobs",
+                                              "0",
+                                              "--n",
+                                              "3",
+                                              "--cache-salt",
+                                              "tenant"};
+  std::vector<std::string> with_json = arguments;
+  with_json.push_back("--json");
+  const Result result = Run(with_json);
+  ASSERT_EQ(result.exit_status, 0) << result.err;
+  const nlohmann::json json = Json(result);
+  ASSERT_EQ(json["completions"].size(), 3u) << result.out;
+  for (const auto& completion : json["completions"]) {
+    EXPECT_EQ(completion["token_ids"].size(), 6u);
+    EXPECT_EQ(completion["logprobs"].size(), 6u);
+    EXPECT_EQ(completion["finish_reason"], "LENGTH");
+  }
+  EXPECT_EQ(json["token_ids"], json["completions"][0]["token_ids"]);
+  EXPECT_EQ(json["usage"]["completion_tokens"], 18);
+  ASSERT_EQ(json["prompt_logprobs"].size(), 3u);
+  EXPECT_EQ(json["prompt_logprobs"][0]["token_id"], 40);
+  EXPECT_EQ(json["prompt_logprobs"][0]["top"].size(), 1u);
+  const Result text = Run(arguments);
+  ASSERT_EQ(text.exit_status, 0) << text.err;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(text.out,
+                HasSubstr(absl::StrCat("[", i, "] ",
+                                       json["completions"][i]["text"].get<std::string>(), "\n")));
+  }
+}
+
 TEST_F(ClientTest, GenerateStreamsText) {
   const std::vector<std::string> arguments = {
       "generate", "--prompt", "Hello",        "--max-tokens",  "8",
@@ -167,6 +211,8 @@ TEST_F(ClientTest, AWrongCommandLineExitsWithTwo) {
       {"models", "--prompt", "a"},
       {"tokenize"},
       {"bench", "--concurrency", "0"},
+      {"bench", "--prompt-tokens", "8", "--shared-prefix", "9"},
+      {"generate", "--prompt", "a", "--n", "x"},
   };
   for (const auto& arguments : wrong) {
     const Result result = Run(arguments);
