@@ -56,9 +56,9 @@ absl::StatusOr<std::unique_ptr<LocalCluster>> StartCluster(const Setting& settin
   return LocalCluster::Start(options);
 }
 
-// The answers to every request, of the last round.
-std::vector<SoakAnswer> AskAll(const LocalCluster& cluster, const Setting& setting) {
-  const std::vector<v1::GenerateRequest> requests = Requests();
+// The answers to each of the requests, of the last round.
+std::vector<SoakAnswer> AskEach(const std::vector<v1::GenerateRequest>& requests,
+                                const LocalCluster& cluster, const Setting& setting) {
   std::vector<SoakAnswer> answers(requests.size());
   for (int round = 0; round < setting.rounds; ++round) {
     std::atomic<size_t> next{0};
@@ -74,6 +74,10 @@ std::vector<SoakAnswer> AskAll(const LocalCluster& cluster, const Setting& setti
     for (std::thread& caller : callers) caller.join();
   }
   return answers;
+}
+
+std::vector<SoakAnswer> AskAll(const LocalCluster& cluster, const Setting& setting) {
+  return AskEach(Requests(), cluster, setting);
 }
 
 const Setting kAlone = {"alone", {"--prefix_cache=false"}};
@@ -132,6 +136,30 @@ TEST_F(DeterminismTest, AWarmPrefixChangesNothing) {
   int hits = 0;
   for (const SoakAnswer& answer : answers) hits += answer.cached_tokens > 0;
   EXPECT_GT(hits, static_cast<int>(answers.size()) / 2);
+}
+
+// Many windows long, so that most of the shared sliding pages are given back while both run.
+TEST_F(DeterminismTest, TwoThatShareALongPrefixAndRunTogetherAreEachTheirOwn) {
+  std::vector<v1::GenerateRequest> requests(2);
+  for (int i = 0; i < 2; ++i) {
+    auto* ids = requests[i].mutable_prompt()->mutable_token_ids();
+    for (int t = 0; t < 100; ++t) ids->add_ids(4 + t * 7 % (vocab_size - 4));
+    ids->add_ids(20 + i);
+    requests[i].mutable_sampling()->set_temperature(0);
+    requests[i].mutable_stopping()->set_max_tokens(150);
+    requests[i].mutable_stopping()->set_ignore_eos(true);
+    requests[i].set_logprobs(2);
+  }
+  const auto apart = StartCluster(kAlone);
+  ASSERT_THAT(apart, IsOk());
+  const std::vector<SoakAnswer> expected = AskEach(requests, **apart, kAlone);
+  const Setting together = {"together", {}, 1, false, 2, 3};
+  const auto cluster = StartCluster(together);
+  ASSERT_THAT(cluster, IsOk());
+  const std::vector<SoakAnswer> answers = AskEach(requests, **cluster, together);
+  ExpectEqual(answers, expected);
+  for (const SoakAnswer& answer : answers) EXPECT_EQ(answer.cached_tokens, 100);
+  EXPECT_NE(Difference(answers[0], answers[1]), "");
 }
 
 TEST_F(DeterminismTest, PreemptionChangesNothing) {

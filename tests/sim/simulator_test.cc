@@ -132,7 +132,7 @@ TEST(Simulator, FindsTheFirstTokenLaterWithoutThePrefixCache) {
   EXPECT_LT(with.first_token_s.p50, without.first_token_s.p50);
 }
 
-TEST(Simulator, PreemptsInASmallPoolAndLosesNothing) {
+TEST(Simulator, EvictsFromASmallPoolAndLosesNothing) {
   const std::vector<TraceRequest> trace = SmallTrace();
   SimOptions options = RoomyOptions();
   options.scheduler.global_pages = options.scheduler.sliding_pages = 520;
@@ -140,6 +140,14 @@ TEST(Simulator, PreemptsInASmallPoolAndLosesNothing) {
   EXPECT_EQ(report.finished, 200);
   EXPECT_GE(report.scheduler.evictions, 100);
   EXPECT_GE(report.queue_s.p99, Replay(RoomyOptions(), trace).queue_s.p99);
+}
+
+TEST(Simulator, PreemptsWhatOutgrowsThePoolAndLosesNothing) {
+  SimOptions options = RoomyOptions();
+  options.scheduler.global_pages = options.scheduler.sliding_pages = 520;  // 8,320 positions
+  const SimReport report = Replay(options, std::vector<TraceRequest>(60, {0, 20, 200}));
+  EXPECT_EQ(report.finished, 60);
+  EXPECT_GT(report.scheduler.preemptions, 0);
 }
 
 TEST(Simulator, CountsWhatIsRefused) {
