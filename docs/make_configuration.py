@@ -1,6 +1,6 @@
 """Writes docs/configuration.md from what the programs say of their flags.
 
-  docs/make_configuration.py ROUTER_BINARY SHARD_BINARY > docs/configuration.md
+  docs/make_configuration.py ROUTER_BINARY SHARD_BINARY VISION_BINARY AUDIO_BINARY > docs/configuration.md
 """
 import re
 import subprocess
@@ -27,18 +27,18 @@ def table(binary):
 
 
 def main():
-    router, shard = sys.argv[1:3]
+    titles = ["Router", "Shard (one rank of a group)", "Vision encoder", "Audio encoder"]
     print("# Configuration\n")
     print("Made from the programs' own `--help` by `docs/make_configuration.py`; a test keeps it true.\n")
     print("Each flag can be set in the environment instead: `--max_queue` as `FACET_MAX_QUEUE`. Dashes and underscores are the same. "
           "Times are written like `500ms`, `10s`, `5m`. The effective settings are the first line of a process's log.\n")
     print("`./facet up` sets the common ones (`./facet up --help`) and passes others on: "
           "`--shard-flag=--max_context=8192`, `--router-flag=--max_requests=64`.\n")
-    for title, binary in [("Router", router), ("Shard (one rank of a group)", shard)]:
+    for title, binary in zip(titles, sys.argv[1:], strict=True):
         print(f"## {title}\n")
         print("\n".join(table(binary)) + "\n")
     print("## Client\n")
-    print("`./facet generate --help`, and the same for `tokenize`, `detokenize`, `count`, `models`, `bench`. "
+    print("`./facet generate --help`, and the same for `chat`, `render`, `tokenize`, `detokenize`, `count`, `models`, `bench`. "
           "`FACET_ROUTER` names the router.")
 
 

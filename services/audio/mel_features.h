@@ -13,7 +13,8 @@ namespace facet {
 
 inline constexpr int kAudioSampleRate = 16000;  // Hz
 inline constexpr int kMelBands = 128;
-inline constexpr int kMelHop = 160;  // samples between two frames
+inline constexpr int kMelHop = 160;           // samples between two frames
+inline constexpr int kMinAudioSamples = 161;  // fewer give no frame
 inline constexpr int kMaxAudioSamples = 30 * kAudioSampleRate;
 
 // Frames of `samples` samples, those of padding left out; 0 below 161 samples.

@@ -4,11 +4,12 @@
 // Work from many calls, done in batches by one thread: an encoder's network runs one batch at a
 // time.
 
-#include <algorithm>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -16,33 +17,33 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
-#include "base/retry_after.h"
+#include "absl/types/span.h"
+#include "services/encoder/still_wanted.h"
 
 namespace facet {
 
-// Item: what a call brings, several of which make a batch; Result: what becomes of one.
+// Item: a piece of work, several of which make a batch; Result: what becomes of one.
 //
 // Order: first come, first served. A batch holds the next items, as many as come to at most
-// `max_batch_cost` together, and at least one. Thread-safe.
+// `max_batch_cost` together, and at least one; the items of one call may fall into several batches.
+// How much may wait is for the caller to bound. Thread-safe.
 template <typename Item, typename Result>
 class BatchQueue {
  public:
-  struct Options {
-    int max_waiting = 256;
-    int64_t max_batch_cost = 1;
+  struct Costed {
+    Item item;
+    int64_t cost = 1;
   };
-  // One result an item, in order; a failure of the whole batch is that of each of its items.
+  // One result an item, in order; a failure of the whole batch is that of each of its calls. From
+  // the batch thread.
   using Run = std::function<absl::StatusOr<std::vector<Result>>(absl::Span<const Item>)>;
-  // Called once for each call, from the batch thread; must not block.
+  // Once for each call, from the batch thread; must not block.
   using Done = std::function<void(absl::StatusOr<std::vector<Result>>)>;
 
-  BatchQueue(const Options& options, Run run)
-      : options_(options), run_(std::move(run)), thread_([this] { Work(); }) {}
+  BatchQueue(int64_t max_batch_cost, Run run)
+      : max_batch_cost_(max_batch_cost), run_(std::move(run)), thread_([this] { Work(); }) {}
 
-  // Those that wait get Unavailable.
+  // Calls that wait get Unavailable.
   ~BatchQueue() {
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -54,115 +55,109 @@ class BatchQueue {
   BatchQueue(const BatchQueue&) = delete;
   BatchQueue& operator=(const BatchQueue&) = delete;
 
-  // The items of one call, which come back together. `done` gets DeadlineExceeded if the deadline
-  // passes before they have been begun. ResourceExhausted, and no call of `done`, if the queue is
-  // full.
-  absl::Status Submit(std::vector<Item> items, int64_t cost, absl::Time deadline, Done done) {
+  // The items of one call, at least one, whose results come back together. `still_wanted` is asked
+  // before an item is begun; what it says ends the call.
+  void Submit(std::vector<Costed> items, StillWanted still_wanted, Done done) {
+    auto call = std::make_shared<Call>();
+    call->results.resize(items.size());
+    call->left = items.size();
+    call->still_wanted = std::move(still_wanted);
+    call->done = std::move(done);
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      if (stopping_) return absl::UnavailableError("the encoder is stopping");
-      if (static_cast<int>(waiting_.size()) >= options_.max_waiting) {
-        return WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat(
-                                  "the queue of the encoder is full: ", waiting_.size(),
-                                  " calls wait, at most ", options_.max_waiting)),
-                              std::max(last_batch_, absl::Milliseconds(100)));
-      }
-      waiting_.push_back({std::move(items), cost, deadline, std::move(done)});
+      for (size_t i = 0; i < items.size(); ++i) waiting_.push_back({call, i, std::move(items[i])});
     }
     changed_.notify_all();
-    return absl::OkStatus();
   }
 
+  // Items that wait.
   int waiting() const {
     std::lock_guard<std::mutex> lock(mutex_);
     return static_cast<int>(waiting_.size());
   }
 
  private:
+  // Only the batch thread touches it once it is queued.
   struct Call {
-    std::vector<Item> items;
-    int64_t cost = 0;
-    absl::Time deadline;
+    std::vector<Result> results;
+    size_t left = 0;  // results that are missing; 0: `done` has been called
+    StillWanted still_wanted;
     Done done;
+
+    void End(absl::StatusOr<std::vector<Result>> outcome) {
+      if (left == 0) return;
+      left = 0;
+      done(std::move(outcome));
+    }
+  };
+  struct Waiting {
+    std::shared_ptr<Call> call;
+    size_t index = 0;  // of the item in its call
+    Costed work;
   };
 
   void Work() {
-    for (std::vector<Call> batch = TakeBatch(); !batch.empty(); batch = TakeBatch()) {
-      const absl::Time begin = absl::Now();
+    for (std::vector<Waiting> batch = TakeBatch(); !batch.empty(); batch = TakeBatch()) {
       RunBatch(batch);
-      std::lock_guard<std::mutex> lock(mutex_);
-      last_batch_ = absl::Now() - begin;
     }
-    std::lock_guard<std::mutex> lock(mutex_);
-    for (Call& call : waiting_) call.done(absl::UnavailableError("the encoder is stopping"));
-    waiting_.clear();
+    for (const Waiting& item : waiting_) {
+      item.call->End(absl::UnavailableError("the encoder is stopping"));
+    }
   }
 
   // Empty: the end.
-  std::vector<Call> TakeBatch() {
-    std::vector<Call> batch, expired;
-    {
-      std::unique_lock<std::mutex> lock(mutex_);
-      while (batch.empty()) {
-        changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-        if (stopping_) break;
-        int64_t cost = 0;
-        while (!waiting_.empty() &&
-               (batch.empty() || cost + waiting_.front().cost <= options_.max_batch_cost)) {
-          Call call = std::move(waiting_.front());
-          waiting_.pop_front();
-          if (call.deadline <= absl::Now()) {
-            expired.push_back(std::move(call));
-            if (batch.empty()) break;  // tell it before the wait for others
-            continue;
-          }
-          cost += call.cost;
-          batch.push_back(std::move(call));
-        }
-        if (batch.empty() && !expired.empty()) {
-          lock.unlock();
-          Expire(expired);
-          lock.lock();
-        }
+  std::vector<Waiting> TakeBatch() {
+    std::vector<Waiting> batch;
+    int64_t cost = 0;
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (true) {
+      if (batch.empty()) changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+      if (stopping_) {  // what has been taken fails like the rest
+        for (Waiting& item : batch) waiting_.push_back(std::move(item));
+        return {};
       }
+      if (waiting_.empty()) return batch;
+      if (!batch.empty() && cost + waiting_.front().work.cost > max_batch_cost_) return batch;
+      Waiting next = std::move(waiting_.front());
+      waiting_.pop_front();
+      lock.unlock();
+      if (StillRuns(*next.call)) {
+        cost += next.work.cost;
+        batch.push_back(std::move(next));
+      }
+      lock.lock();
     }
-    Expire(expired);
-    return batch;
   }
 
-  static void Expire(std::vector<Call>& calls) {
-    for (Call& call : calls) {
-      call.done(absl::DeadlineExceededError("the deadline passed in the encoder's queue"));
-    }
-    calls.clear();
+  // False if the call has ended, or nobody waits for it, of which it is told.
+  static bool StillRuns(Call& call) {
+    if (call.left == 0) return false;
+    if (absl::Status wanted = call.still_wanted(); !wanted.ok()) call.End(std::move(wanted));
+    return call.left > 0;
   }
 
-  void RunBatch(std::vector<Call>& batch) {
+  void RunBatch(std::vector<Waiting>& batch) {
     std::vector<Item> items;
-    for (Call& call : batch) {
-      items.insert(items.end(), std::make_move_iterator(call.items.begin()),
-                   std::make_move_iterator(call.items.end()));
-    }
+    for (Waiting& item : batch) items.push_back(std::move(item.work.item));
     absl::StatusOr<std::vector<Result>> results = run_(items);
-    size_t next = 0;
-    for (Call& call : batch) {
+    for (size_t i = 0; i < batch.size(); ++i) {
+      Call& call = *batch[i].call;
       if (!results.ok()) {
-        call.done(results.status());
-        continue;
+        call.End(results.status());
+      } else if (call.left > 0) {
+        call.results[batch[i].index] = std::move((*results)[i]);
+        if (call.left == 1) call.End(std::move(call.results));
+        if (call.left > 1) --call.left;
       }
-      std::vector<Result> own;
-      for (size_t i = 0; i < call.items.size(); ++i) own.push_back(std::move((*results)[next++]));
-      call.done(std::move(own));
     }
   }
 
-  const Options options_;
+  const int64_t max_batch_cost_;
   const Run run_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Call> waiting_;
+  std::deque<Waiting> waiting_;
   bool stopping_ = false;
-  absl::Duration last_batch_;
   std::thread thread_;  // last: uses all of the above
 };
 

@@ -12,14 +12,16 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace facet {
 
 // SHA-256, whole: two contents never share one.
 using ContentKey = std::array<uint8_t, 32>;
 
-// Of the bytes and of everything else that decides the result, as text ("image 280").
-ContentKey MakeContentKey(absl::string_view settings, absl::string_view bytes);
+// Of the pieces of a medium's bytes, each by itself, and of everything else that decides the
+// result, as text ("image 280").
+ContentKey MakeContentKey(absl::string_view settings, absl::Span<const absl::string_view> pieces);
 
 // A map from content to a result, the least recently used thrown away first. Thread-safe.
 template <typename Value>

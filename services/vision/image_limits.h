@@ -9,7 +9,7 @@ namespace facet {
 
 // What an image file may ask of us. Checked against the file's header, before pixels are decoded.
 struct ImageLimits {
-  int64_t max_bytes = 32 << 20;   // of the file
+  int64_t max_bytes = 64 << 20;   // of the file
   int64_t max_pixels = 64 << 20;  // width x height
   // Decoded bytes for each byte of the file, where they come to more than `max_ratio_from` bytes: a
   // small file that unpacks to a large picture of nothing.

@@ -27,10 +27,10 @@ class Preparer {
   absl::Status Add(RgbImage image, double timestamp) {
     FACET_ASSIGN_OR_RETURN(const ImageSize size,
                            ResizedSize({image.height, image.width}, budget_, config_.patches));
-    media_.images.push_back(ResizeBicubic(std::move(image), size));
-    media_.timestamp_seconds.push_back(timestamp);
     const int patch = config_.patches.patch;
-    media_.patches += int64_t{size.height / patch} * (size.width / patch);
+    media_.images.push_back({ResizeBicubic(std::move(image), size),
+                             int64_t{size.height / patch} * (size.width / patch)});
+    media_.timestamp_seconds.push_back(timestamp);
     return absl::OkStatus();
   }
 
@@ -45,13 +45,11 @@ class Preparer {
   PreparedMedia media_;
 };
 
-absl::StatusOr<double> AddFrames(const internal::VideoFrameList& frames, const ImageLimits& limits,
-                                 const VideoLimits& video_limits, Preparer& out) {
+absl::Status CheckFrames(const internal::VideoFrameList& frames, int max_frames) {
   if (frames.images().empty()) return absl::InvalidArgumentError("frames has no images");
-  if (frames.images_size() > video_limits.max_frames) {
-    return absl::InvalidArgumentError(absl::StrCat("frames has ", frames.images_size(),
-                                                   " images, at most ", video_limits.max_frames,
-                                                   " are allowed"));
+  if (frames.images_size() > max_frames) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "frames has ", frames.images_size(), " images, at most ", max_frames, " are allowed"));
   }
   if (frames.timestamp_seconds_size() != frames.images_size()) {
     return absl::InvalidArgumentError(absl::StrCat("frames has ", frames.images_size(),
@@ -60,57 +58,77 @@ absl::StatusOr<double> AddFrames(const internal::VideoFrameList& frames, const I
   }
   for (int i = 0; i < frames.images_size(); ++i) {
     const double timestamp = frames.timestamp_seconds(i);
-    if (!(timestamp >= 0 && timestamp < 1e6)) {
+    if (!(timestamp >= 0 && timestamp <= 1e6)) {
       return absl::InvalidArgumentError(
           absl::StrCat("frames.timestamp_seconds[", i, "] is ", timestamp, "; allowed: 0 to 1e6"));
     }
-    absl::StatusOr<RgbImage> image = DecodeImage(BytesOf(frames.images(i)), limits);
-    if (!image.ok()) return Annotate(image.status(), absl::StrCat("frames.images[", i, "]"));
-    FACET_RETURN_IF_ERROR(out.Add(*std::move(image), timestamp));
   }
-  return frames.timestamp_seconds(frames.images_size() - 1);
+  return absl::OkStatus();
 }
 
-absl::StatusOr<double> AddVideo(const std::string& file, const VideoLimits& limits, Preparer& out) {
-  FACET_ASSIGN_OR_RETURN(DecodedVideo video, DecodeVideo(BytesOf(file), limits));
-  for (VideoFrame& frame : video.frames) {
-    FACET_RETURN_IF_ERROR(out.Add(std::move(frame.image), frame.timestamp_seconds));
+absl::Status AddFrames(const internal::VideoFrameList& frames, const MediaLimits& limits,
+                       const StillWanted& wanted, Preparer& out) {
+  FACET_RETURN_IF_ERROR(CheckFrames(frames, limits.video.max_listed_frames));
+  for (int i = 0; i < frames.images_size(); ++i) {
+    FACET_RETURN_IF_ERROR(wanted());
+    absl::StatusOr<RgbImage> image = DecodeImage(BytesOf(frames.images(i)), limits.image);
+    if (!image.ok()) return Annotate(image.status(), absl::StrCat("frames.images[", i, "]"));
+    FACET_RETURN_IF_ERROR(out.Add(*std::move(image), frames.timestamp_seconds(i)));
   }
-  return video.seconds;
+  return absl::OkStatus();
+}
+
+int64_t MediaBytes(const internal::EncodeVisionRequest& request) {
+  auto bytes = static_cast<int64_t>(request.image().size() + request.video().size());
+  for (const std::string& image : request.frames().images()) {
+    bytes += static_cast<int64_t>(image.size());
+  }
+  return bytes;
 }
 
 }  // namespace
 
-absl::StatusOr<PreparedMedia> PrepareMedia(const internal::EncodeVisionRequest& request,
-                                           const VisionConfig& config, const ImageLimits& limits,
-                                           const VideoLimits& video_limits) {
-  const bool is_image = request.input_case() == internal::EncodeVisionRequest::kImage;
-  int budget = request.max_soft_tokens();
+absl::StatusOr<int> ImageBudgetOf(const internal::EncodeVisionRequest& request,
+                                  const VisionConfig& config) {
+  const int budget = request.max_soft_tokens();
   if (budget != 0) {
     FACET_RETURN_IF_ERROR(CheckImageBudget(budget));
-  } else {
-    budget = is_image ? config.default_image_budget : kFrameBudget;
+    return budget;
+  }
+  return request.has_image() ? config.default_image_budget : kFrameBudget;
+}
+
+absl::StatusOr<PreparedMedia> PrepareMedia(const internal::EncodeVisionRequest& request,
+                                           const VisionConfig& config, const MediaLimits& limits,
+                                           const StillWanted& wanted) {
+  FACET_ASSIGN_OR_RETURN(const int budget, ImageBudgetOf(request, config));
+  if (const int64_t bytes = MediaBytes(request); bytes > limits.max_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat("the ", request.has_image() ? "image" : "video",
+                                                   " has ", bytes, " bytes, at most ",
+                                                   limits.max_bytes, " are allowed"));
   }
   Preparer out(config, budget);
-  double seconds = 0;
   switch (request.input_case()) {
     case internal::EncodeVisionRequest::kImage: {
-      FACET_ASSIGN_OR_RETURN(RgbImage image, DecodeImage(BytesOf(request.image()), limits));
+      FACET_ASSIGN_OR_RETURN(RgbImage image, DecodeImage(BytesOf(request.image()), limits.image));
       FACET_RETURN_IF_ERROR(out.Add(std::move(image), 0));
-      break;
+      return out.Take(0);
     }
     case internal::EncodeVisionRequest::kVideo: {
-      FACET_ASSIGN_OR_RETURN(seconds, AddVideo(request.video(), video_limits, out));
-      break;
+      FACET_ASSIGN_OR_RETURN(const double seconds,
+                             DecodeVideo(BytesOf(request.video()), limits.video, wanted,
+                                         [&out](RgbImage image, double timestamp) {
+                                           return out.Add(std::move(image), timestamp);
+                                         }));
+      return out.Take(seconds);
     }
-    case internal::EncodeVisionRequest::kFrames: {
-      FACET_ASSIGN_OR_RETURN(seconds, AddFrames(request.frames(), limits, video_limits, out));
-      break;
-    }
+    case internal::EncodeVisionRequest::kFrames:
+      FACET_RETURN_IF_ERROR(AddFrames(request.frames(), limits, wanted, out));
+      return out.Take(0);
     case internal::EncodeVisionRequest::INPUT_NOT_SET:
-      return absl::InvalidArgumentError("the request has no image, video or frames");
+      break;
   }
-  return out.Take(seconds);
+  return absl::InvalidArgumentError("the request has no image, video or frames");
 }
 
 }  // namespace facet

@@ -3,11 +3,12 @@
 extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
-#include <libavutil/imgutils.h>
+#include <libavutil/display.h>
 #include <libswscale/swscale.h>
 }
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -15,6 +16,7 @@ extern "C" {
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "services/vision/exif_orientation.h"
 
 namespace facet {
 namespace {
@@ -95,6 +97,9 @@ class FrameReader {
 
   // Null at the end. Valid until the next call.
   absl::StatusOr<const AVFrame*> Next();
+
+  // EXIF's number for the turn that the file asks of who shows it (telephones film on their side).
+  int orientation() const;
 
   double frames_per_second() const {
     const AVRational rate = format_->streams[stream_]->avg_frame_rate;
@@ -182,6 +187,25 @@ absl::StatusOr<const AVFrame*> FrameReader::Next() {
   }
 }
 
+int FrameReader::orientation() const {
+  size_t size = 0;
+  const uint8_t* const matrix =
+      av_stream_get_side_data(format_->streams[stream_], AV_PKT_DATA_DISPLAYMATRIX, &size);
+  if (matrix == nullptr || size < 9 * sizeof(int32_t)) return 1;
+  int32_t entries[9];
+  std::memcpy(entries, matrix, sizeof(entries));
+  const double turn = -av_display_rotation_get(entries);  // clockwise
+  if (std::abs(turn - 90) < 1 || std::abs(turn + 270) < 1) return 6;
+  if (std::abs(turn + 90) < 1 || std::abs(turn - 270) < 1) return 8;
+  return std::abs(std::abs(turn) - 180) < 1 ? 3 : 1;
+}
+
+// Which conversion a frame's YUV wants: what the file says, else that of standard definition.
+const int* Coefficients(const AVFrame& frame) {
+  return sws_getCoefficients(frame.colorspace == AVCOL_SPC_UNSPECIFIED ? SWS_CS_DEFAULT
+                                                                       : frame.colorspace);
+}
+
 absl::StatusOr<RgbImage> ToRgb(const AVFrame& frame) {
   const Scaler scaler(sws_getContext(
       frame.width, frame.height, static_cast<AVPixelFormat>(frame.format), frame.width,
@@ -190,6 +214,11 @@ absl::StatusOr<RgbImage> ToRgb(const AVFrame& frame) {
   if (scaler == nullptr) {
     return absl::InvalidArgumentError("the video has a pixel format that is not known");
   }
+  constexpr int kNeutral = 1 << 16;  // contrast and saturation
+  // Fails for frames that are RGB already, which need none of it.
+  sws_setColorspaceDetails(scaler.get(), Coefficients(frame), frame.color_range == AVCOL_RANGE_JPEG,
+                           sws_getCoefficients(SWS_CS_DEFAULT), /*dstRange=*/1, /*brightness=*/0,
+                           kNeutral, kNeutral);
   RgbImage image(frame.height, frame.width);
   uint8_t* planes[1] = {image.pixels.data()};
   const int strides[1] = {3 * frame.width};
@@ -198,47 +227,55 @@ absl::StatusOr<RgbImage> ToRgb(const AVFrame& frame) {
 }
 
 // How many frames a file has: by decoding them, since headers may lie or be silent.
-absl::StatusOr<int> CountFrames(absl::Span<const uint8_t> bytes, const VideoLimits& limits) {
+absl::StatusOr<int> CountFrames(absl::Span<const uint8_t> bytes, const VideoLimits& limits,
+                                const StillWanted& wanted) {
   FACET_ASSIGN_OR_RETURN(const std::unique_ptr<FrameReader> reader,
                          FrameReader::Open(bytes, limits));
   int count = 0;
+  int64_t pixels = 0;
   while (true) {
+    FACET_RETURN_IF_ERROR(wanted());
     FACET_ASSIGN_OR_RETURN(const AVFrame* frame, reader->Next());
     if (frame == nullptr) return count;
     if (++count > limits.max_source_frames) {
       return absl::InvalidArgumentError(
           absl::StrCat("the video has more than ", limits.max_source_frames, " frames"));
     }
+    pixels += int64_t{frame->width} * frame->height;
+    if (pixels > limits.max_source_pixels) {
+      return absl::InvalidArgumentError(absl::StrCat("the frames of the video have more than ",
+                                                     limits.max_source_pixels, " pixels together"));
+    }
   }
 }
 
 }  // namespace
 
-absl::StatusOr<DecodedVideo> DecodeVideo(absl::Span<const uint8_t> bytes,
-                                         const VideoLimits& limits) {
+absl::StatusOr<double> DecodeVideo(absl::Span<const uint8_t> bytes, const VideoLimits& limits,
+                                   const StillWanted& wanted, const FrameSink& sink) {
   if (bytes.empty()) return absl::InvalidArgumentError("the video has no bytes");
   if (static_cast<int64_t>(bytes.size()) > limits.max_bytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the video has ", bytes.size(), " bytes, at most ", limits.max_bytes, " are allowed"));
   }
   av_log_set_level(AV_LOG_QUIET);
-  FACET_ASSIGN_OR_RETURN(const int total, CountFrames(bytes, limits));
+  FACET_ASSIGN_OR_RETURN(const int total, CountFrames(bytes, limits, wanted));
   if (total == 0) return absl::InvalidArgumentError("the video has no frames");
   const int taken = std::min(total, limits.max_frames);
   FACET_ASSIGN_OR_RETURN(const std::unique_ptr<FrameReader> reader,
                          FrameReader::Open(bytes, limits));
   const double rate = reader->frames_per_second();
-  DecodedVideo video;
-  video.seconds = total / rate;
-  for (int index = 0; static_cast<int>(video.frames.size()) < taken; ++index) {
+  int handed = 0;
+  for (int index = 0; handed < taken; ++index) {
+    FACET_RETURN_IF_ERROR(wanted());
     FACET_ASSIGN_OR_RETURN(const AVFrame* frame, reader->Next());
     if (frame == nullptr) break;
-    const auto next = static_cast<int64_t>(video.frames.size()) * total / taken;
-    if (index < next) continue;
+    if (index < int64_t{handed} * total / taken) continue;
     FACET_ASSIGN_OR_RETURN(RgbImage image, ToRgb(*frame));
-    video.frames.push_back({std::move(image), index / rate});
+    FACET_RETURN_IF_ERROR(sink(Upright(std::move(image), reader->orientation()), index / rate));
+    ++handed;
   }
-  return video;
+  return total / rate;
 }
 
 }  // namespace facet
