@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "shard/soft_tokens.h"
+
 namespace facet {
 
 // One sequence's part of a step: a chunk of its prompt, or its newest token.
@@ -20,6 +22,9 @@ struct SequenceStep {
   // token's position. Sliding pages behind the window are -1: they were given back.
   std::vector<int32_t> global_pages;
   std::vector<int32_t> sliding_pages;
+  // Of the positions of `tokens` that have them, ordered by position and not overlapping. Of a
+  // model with blocks (FormsBlocks), a step holds all of a block or nothing.
+  std::vector<SoftTokens> soft_tokens;
 };
 
 // The contents of one page of a pool, in every layer that owns KV of its kind, over those of

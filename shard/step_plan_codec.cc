@@ -1,6 +1,8 @@
 #include "shard/step_plan_codec.h"
 
 #include <limits>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -9,7 +11,7 @@ namespace facet {
 namespace {
 
 constexpr uint8_t kMagic[] = {'F', 'P'};
-constexpr uint8_t kVersion = 2;
+constexpr uint8_t kVersion = 3;
 
 uint64_t ZigZag(int64_t value) {
   return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
@@ -36,6 +38,11 @@ class Writer {
       Signed(value - previous);
       previous = value;
     }
+  }
+
+  void Bytes(absl::string_view bytes) {
+    Unsigned(bytes.size());
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
   }
 
   std::vector<uint8_t> Take() { return std::move(bytes_); }
@@ -86,6 +93,23 @@ class Reader {
                                 " bytes are left"));
     }
     return static_cast<size_t>(count);
+  }
+
+  absl::StatusOr<std::string> Bytes(const char* field) {
+    FACET_ASSIGN_OR_RETURN(const size_t count, Count(field));
+    const auto* first = reinterpret_cast<const char*>(bytes_.data()) + place_;
+    place_ += count;
+    return std::string(first, count);
+  }
+
+  // An unsigned number in [low, high].
+  absl::StatusOr<int64_t> UnsignedIn(const char* field, int64_t low, int64_t high) {
+    FACET_ASSIGN_OR_RETURN(const uint64_t value, Unsigned());
+    if (value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+      return Error(absl::StrCat("has ", field, " ", value, ", must be at most ", high));
+    }
+    FACET_RETURN_IF_ERROR(CheckRange(field, static_cast<int64_t>(value), low, high));
+    return static_cast<int64_t>(value);
   }
 
   absl::Status List(const char* field, int64_t low, std::vector<int32_t>* values) {
@@ -143,6 +167,47 @@ absl::Status ReadCopies(const char* field, Reader& reader, std::vector<PageCopy>
   return absl::OkStatus();
 }
 
+void WriteSoftTokens(const SequenceStep& step, Writer& writer) {
+  writer.Unsigned(step.soft_tokens.size());
+  int32_t end = step.start_position;
+  for (const SoftTokens& run : step.soft_tokens) {
+    writer.Unsigned(static_cast<uint64_t>(run.position - end));
+    writer.Unsigned(static_cast<uint64_t>(run.count));
+    writer.Byte(static_cast<uint8_t>(run.kind));
+    writer.Byte(run.dtype == DType::kBF16);
+    writer.Bytes(run.rows);
+    end = run.end();
+  }
+}
+
+// The last of the step's fields: its positions are known.
+absl::Status ReadSoftTokens(Reader& reader, SequenceStep* step) {
+  FACET_ASSIGN_OR_RETURN(const size_t runs, reader.Count("soft_tokens"));
+  int64_t place = step->start_position;
+  const int64_t last = place + static_cast<int64_t>(step->tokens.size());
+  for (size_t i = 0; i < runs; ++i) {
+    FACET_ASSIGN_OR_RETURN(const int64_t gap,
+                           reader.UnsignedIn("gap before soft tokens", 0, last - place));
+    place += gap;
+    FACET_ASSIGN_OR_RETURN(const int64_t count,
+                           reader.UnsignedIn("count of soft tokens", 1, last - place));
+    FACET_ASSIGN_OR_RETURN(const uint8_t kind, reader.Byte());
+    FACET_RETURN_IF_ERROR(
+        reader.CheckRange("kind of media", kind, 0, static_cast<int64_t>(MediaKind::kAudio)));
+    FACET_ASSIGN_OR_RETURN(const uint8_t is_bf16, reader.Byte());
+    FACET_RETURN_IF_ERROR(reader.CheckRange("type of soft tokens", is_bf16, 0, 1));
+    FACET_ASSIGN_OR_RETURN(std::string rows, reader.Bytes("bytes of soft tokens"));
+    if (rows.empty() || rows.size() % static_cast<size_t>(count) != 0) {
+      return reader.Error(absl::StrCat("has ", rows.size(), " bytes for ", count, " soft tokens"));
+    }
+    step->soft_tokens.push_back(OwnSoftTokens(
+        static_cast<int32_t>(place), static_cast<int32_t>(count), static_cast<MediaKind>(kind),
+        is_bf16 != 0 ? DType::kBF16 : DType::kF32, std::move(rows)));
+    place += count;
+  }
+  return absl::OkStatus();
+}
+
 void WriteSequence(const SequenceStep& step, Writer& writer) {
   writer.Signed(step.sequence_id);
   writer.Signed(step.start_position);
@@ -150,6 +215,7 @@ void WriteSequence(const SequenceStep& step, Writer& writer) {
   writer.List(step.tokens);
   writer.List(step.global_pages);
   writer.List(step.sliding_pages);
+  WriteSoftTokens(step, writer);
 }
 
 absl::StatusOr<SequenceStep> ReadSequence(Reader& reader) {
@@ -166,6 +232,7 @@ absl::StatusOr<SequenceStep> ReadSequence(Reader& reader) {
   FACET_RETURN_IF_ERROR(reader.CheckRange("logits_from", step.logits_from, 0, tokens));
   FACET_RETURN_IF_ERROR(
       reader.CheckRange("end position", step.start_position + tokens, 1, kMaxInt32));
+  FACET_RETURN_IF_ERROR(ReadSoftTokens(reader, &step));
   return step;
 }
 

@@ -33,6 +33,8 @@ StepPlan SmallPlan() {
   chunk.logits_from = 4;
   chunk.global_pages = {1};
   chunk.sliding_pages = {0};
+  chunk.soft_tokens = {OwnSoftTokens(1, 1, MediaKind::kVideo, DType::kF32, "12345678"),
+                       OwnSoftTokens(2, 2, MediaKind::kImage, DType::kBF16, "abcdefgh")};
   plan.sequences = {decode, chunk};
   plan.global_copies = {{5, 9}, {300, 0}};
   plan.sliding_copies = {{2, 1}};
@@ -44,6 +46,17 @@ void ExpectEqual(const std::vector<PageCopy>& got, const std::vector<PageCopy>& 
   for (size_t i = 0; i < want.size(); ++i) {
     EXPECT_EQ(got[i].from, want[i].from);
     EXPECT_EQ(got[i].to, want[i].to);
+  }
+}
+
+void ExpectEqual(const std::vector<SoftTokens>& got, const std::vector<SoftTokens>& want) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i) {
+    EXPECT_EQ(got[i].position, want[i].position);
+    EXPECT_EQ(got[i].count, want[i].count);
+    EXPECT_EQ(got[i].kind, want[i].kind);
+    EXPECT_EQ(got[i].dtype, want[i].dtype);
+    EXPECT_EQ(got[i].rows, want[i].rows);
   }
 }
 
@@ -60,6 +73,7 @@ void ExpectEqual(const StepPlan& got, const StepPlan& want) {
     EXPECT_EQ(got.sequences[i].logits_from, want.sequences[i].logits_from);
     EXPECT_EQ(got.sequences[i].global_pages, want.sequences[i].global_pages);
     EXPECT_EQ(got.sequences[i].sliding_pages, want.sequences[i].sliding_pages);
+    ExpectEqual(got.sequences[i].soft_tokens, want.sequences[i].soft_tokens);
   }
 }
 
@@ -115,6 +129,14 @@ TEST(StepPlanCodec, KeepsRandomPlans) {
       for (int32_t& page : step.global_pages) page = below(100000);
       step.sliding_pages.resize(below(200));
       for (int32_t& page : step.sliding_pages) page = below(1000) - 1;
+      const int end = step.start_position + static_cast<int>(step.tokens.size());
+      for (int place = step.start_position + below(20); place < end; place += below(9)) {
+        const int count = 1 + below(end - place);
+        step.soft_tokens.push_back(OwnSoftTokens(place, count, static_cast<MediaKind>(below(3)),
+                                                 below(2) == 0 ? DType::kF32 : DType::kBF16,
+                                                 std::string(12 * count, 'x')));
+        place += count;
+      }
     }
     ExpectRoundTrip(plan);
   }
@@ -147,11 +169,12 @@ TEST(StepPlanCodec, HasTheDocumentedBytes) {
   step.logits_from = 1;
   step.global_pages = {4, 5};
   step.sliding_pages = {-1, 9};
+  step.soft_tokens = {OwnSoftTokens(3, 1, MediaKind::kAudio, DType::kBF16, "\x07\x08")};
   plan.sequences = {step};
   plan.global_copies = {{1, 2}};
   plan.sliding_copies = {{3, 64}, {0, 5}};
   EXPECT_EQ(EncodeStepPlan(plan),
-            (std::vector<uint8_t>{'F', 'P',  2,                  // header
+            (std::vector<uint8_t>{'F', 'P',  3,                  // header
                                   0,   0xd8, 0x04,               // kRun, step 300
                                   1,   2,    4,                  // copies of global pages
                                   2,   6,    0x80, 0x01, 0, 10,  // and of sliding ones
@@ -159,7 +182,9 @@ TEST(StepPlanCodec, HasTheDocumentedBytes) {
                                   1,   4,    2,                  // id -1, position 2, logits from 1
                                   2,   0x80, 0x01, 1,            // tokens 64, -1
                                   2,   8,    2,                  // pages 4, +1
-                                  2,   1,    20}));              // pages -1, +10
+                                  2,   1,    20,                 // pages -1, +10
+                                  1,   1,    1,                  // soft tokens: 1 behind the first
+                                  2,   1,    2,    7,    8}));   // audio, bf16, 2 bytes
 }
 
 TEST(StepPlanCodec, RefusesEveryTruncation) {
@@ -189,46 +214,74 @@ TEST_P(StepPlanLieTest, IsRefused) {
   EXPECT_THAT(DecodeStepPlan(GetParam().bytes),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(GetParam().message)));
 }
-// A right one is: F P 2 | kind, step, no copies twice, count | id, position, logits from | tokens |
-// pages | pages.
+// A right one is: F P 3 | kind, step, no copies twice, count | id, position, logits from | tokens |
+// pages | pages | count of runs, and of each gap, count, kind, type, bytes.
 INSTANTIATE_TEST_SUITE_P(
     Lies, StepPlanLieTest,
     ::testing::ValuesIn(std::vector<LieCase>{
         {"magic", {'F', 'Q', 2, 0, 2, 0}, "does not start as one"},
-        {"version", {'F', 'P', 3, 0, 2, 0}, "is of version 3, this program reads version 2"},
-        {"kind", {'F', 'P', 2, 6, 2, 0}, "has kind 3, must be in [0, 2]"},
-        {"negative_kind", {'F', 'P', 2, 1, 2, 0}, "has kind -1"},
-        {"idle_with_sequences", {'F', 'P', 2, 2, 2, 0, 0, 1, 0, 0, 0, 1, 4, 0, 0}, "does not run"},
-        {"sequence_count", {'F', 'P', 2, 0, 2, 0, 0, 9, 0, 0, 0}, "says 9 sequences where 3 bytes"},
+        {"version", {'F', 'P', 2, 0, 2, 0}, "is of version 2, this program reads version 3"},
+        {"kind", {'F', 'P', 3, 6, 2, 0}, "has kind 3, must be in [0, 2]"},
+        {"negative_kind", {'F', 'P', 3, 1, 2, 0}, "has kind -1"},
+        {"idle_with_sequences", {'F', 'P', 3, 2, 2, 0, 0, 1, 0, 0, 0, 1, 4, 0, 0}, "does not run"},
+        {"sequence_count", {'F', 'P', 3, 0, 2, 0, 0, 9, 0, 0, 0}, "says 9 sequences where 3 bytes"},
         {"huge_count",
-         {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x7f, 4, 0, 0},
+         {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x7f, 4, 0, 0},
          "tokens where 3 bytes"},
         {"number_without_end",
-         {'F', 'P', 2, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0},
+         {'F', 'P', 3, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0},
          "more than 64 bits"},
-        {"no_tokens", {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 0, 0, 0, 0, 0}, "without tokens"},
-        {"negative_token", {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0}, "has tokens -1"},
+        {"no_tokens", {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 0, 0, 0, 0}, "without tokens"},
+        {"negative_token", {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0}, "has tokens -1"},
         {"token_beyond_32_bits",
-         {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 0, 0, 1, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0},
+         {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 0, 1, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0},
          "has tokens 2147483648"},
         {"difference_beyond_33_bits",
-         {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 0, 0, 1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0},
+         {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 0, 1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0},
          "has tokens 274877906944"},
         {"difference_that_overflows",
-         {'F',  'P',  2,    0,    2,    0,    0,    1,    0,    0,    0, 2, 2,
+         {'F',  'P',  3,    0,    2,    0,    0,    1,    0,    0,    0, 2, 2,
           0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0, 0},
          "has tokens 9223372036854775807"},
         {"negative_position",
-         {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 1, 0, 1, 4, 0, 0},
+         {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 1, 0, 1, 4, 0, 0},
          "start_position -1"},
         {"logits_behind_the_tokens",
-         {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 0, 4, 1, 4, 0, 0},
+         {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 4, 1, 4, 0, 0},
          "has logits_from 2, must be in [0, 1]"},
-        {"idle_with_copies", {'F', 'P', 2, 2, 2, 1, 2, 4, 0, 0}, "or copies but does not run"},
-        {"copy_of_no_page", {'F', 'P', 2, 0, 2, 1, 1, 4, 0, 0}, "has global_copies -1"},
-        {"copy_to_no_page", {'F', 'P', 2, 0, 2, 0, 1, 2, 1, 0}, "has sliding_copies -1"},
-        {"half_a_copy", {'F', 'P', 2, 0, 2, 0, 1, 2}, "is cut off"},
-        {"page", {'F', 'P', 2, 0, 2, 0, 0, 1, 0, 0, 0, 1, 4, 1, 3, 0}, "has global_pages -2"},
+        {"idle_with_copies", {'F', 'P', 3, 2, 2, 1, 2, 4, 0, 0}, "or copies but does not run"},
+        {"copy_of_no_page", {'F', 'P', 3, 0, 2, 1, 1, 4, 0, 0}, "has global_copies -1"},
+        {"copy_to_no_page", {'F', 'P', 3, 0, 2, 0, 1, 2, 1, 0}, "has sliding_copies -1"},
+        {"half_a_copy", {'F', 'P', 3, 0, 2, 0, 1, 2}, "is cut off"},
+        {"page", {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 0, 1, 4, 1, 3, 0}, "has global_pages -2"},
+        {"soft_tokens_behind_the_step",
+         {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 0, 1, 4, 0, 0, 1, 2, 1, 0, 0, 2, 7, 8},
+         "gap before soft tokens 2, must be in [0, 1]"},
+        {"too_many_soft_tokens",
+         {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 0, 1, 4, 0, 0, 1, 0, 2, 0, 0, 2, 7, 8},
+         "count of soft tokens 2, must be in [1, 1]"},
+        {"no_soft_tokens",
+         {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 0, 1, 4, 0, 0, 1, 0, 0, 0, 0, 2, 7, 8},
+         "count of soft tokens 0"},
+        {"kind_of_media",
+         {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 0, 1, 4, 0, 0, 1, 0, 1, 3, 0, 2, 7, 8},
+         "kind of media 3, must be in [0, 2]"},
+        {"type_of_soft_tokens",
+         {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 0, 1, 4, 0, 0, 1, 0, 1, 0, 2, 2, 7, 8},
+         "type of soft tokens 2"},
+        {"rows_cut_off",
+         {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 0, 1, 4, 0, 0, 1, 0, 1, 0, 0, 3, 7, 8},
+         "says 3 bytes of soft tokens where 2 bytes"},
+        {"rows_of_unequal_sizes",
+         {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 0, 2, 4, 0, 0, 0, 1, 0, 2, 0, 0, 3, 7, 8, 9},
+         "has 3 bytes for 2 soft tokens"},
+        {"no_rows",
+         {'F', 'P', 3, 0, 2, 0, 0, 1, 0, 0, 0, 1, 4, 0, 0, 1, 0, 1, 0, 0, 0},
+         "has 0 bytes for 1 soft tokens"},
+        {"gap_beyond_63_bits",
+         {'F',  'P',  3,    0,    2,    0,    0,    1,    0,    0,    0, 1, 4, 0, 0, 1,
+          0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 1, 0, 0, 2, 7, 8},
+         "gap before soft tokens 18446744073709551615"},
     }),
     [](const auto& info) { return info.param.name; });
 
@@ -274,7 +327,7 @@ TEST(StepPlanCodec, SurvivesMutation) {
 TEST(StepPlanCodec, SurvivesNoise) {
   std::mt19937 random(12);
   for (int round = 0; round < 100000; ++round) {
-    std::vector<uint8_t> bytes = {'F', 'P', 2, 0};
+    std::vector<uint8_t> bytes = {'F', 'P', 3, 0};
     bytes.resize(4 + random() % 60);
     for (size_t i = 4; i < bytes.size(); ++i)
       bytes[i] = random() % 3 == 0 ? random() : random() % 4;

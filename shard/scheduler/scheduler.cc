@@ -59,8 +59,17 @@ absl::Status Scheduler::CheckRequest(const SequenceRequest& request, absl::Time 
     return absl::DeadlineExceededError("the deadline had passed on arrival");
   }
   const int prompt_tokens = static_cast<int>(request.prompt.size());
+  int least_chunk = 1;
+  if (request.media != nullptr) {
+    FACET_RETURN_IF_ERROR(request.media->Validate(prompt_tokens, options_.max_unsplit_tokens()));
+    least_chunk = std::max(1, request.media->LongestUnsplit());
+    if (request.prompt_logits && least_chunk > 1) {
+      return absl::InvalidArgumentError(
+          "the rows of a prompt's logits cannot be had where soft tokens see each other both ways");
+    }
+  }
   const int new_tokens = std::min(request.max_new_tokens, options_.max_context - prompt_tokens);
-  const PageDemand demand = WorstCaseDemand(layout_, prompt_tokens + new_tokens - 1, 1);
+  const PageDemand demand = WorstCaseDemand(layout_, prompt_tokens + new_tokens - 1, least_chunk);
   if (!demand.FitsIn({options_.global_pages, options_.sliding_pages})) {
     return absl::InvalidArgumentError(absl::StrCat(
         "a prompt of ", prompt_tokens, " tokens and ", new_tokens, " new ones may need ",
@@ -110,6 +119,7 @@ std::unique_ptr<Sequence> Scheduler::MakeSequence(const SequenceRequest& request
   sequence->arrival = arrivals_ + 1 + i;
   sequence->serve_from = latest_now_ - request.priority * options_.priority_step;
   sequence->deadline = request.deadline;
+  sequence->media = request.media;
   sequence->prompt_tokens = static_cast<int>(request.prompt.size());
   sequence->max_tokens =
       sequence->prompt_tokens +

@@ -20,6 +20,12 @@
 //   of the budget is then dealt out in order), so a long prompt neither blocks short ones nor is
 //   starved by them. The first running sequence advances in every step.
 //
+// Blocks. Soft tokens that see each other both ways (PromptMedia::unsplit) are computed in one
+// step:
+//   a chunk ends before or behind them, and takes all of them even where that is more than its
+//   share. A prompt whose block finds too little room in a step gets it in the next: the prompts
+//   before it leave it aside, except for a block of the first one.
+//
 // Use, on one thread:
 //
 //   scheduler->Add(request, now);                 // any time between steps or during one
@@ -62,9 +68,9 @@ class Scheduler {
   ~Scheduler();
 
   // Queues a request. It generates at most min(max_new_tokens, max_context - prompt) tokens.
-  //   InvalidArgument    a field is wrong; the prompt leaves no room in the context; or its KV
-  //   could
-  //                      never fit in the pools. Names the numbers; never retry as is.
+  //   InvalidArgument    a field is wrong; the prompt leaves no room in the context; a block is
+  //                      longer than a step has room for; or the KV could never fit in the pools.
+  //                      Names the numbers; never retry as is.
   //   AlreadyExists      a live sequence has this id
   //   ResourceExhausted  the queue is full: retry later
   //   DeadlineExceeded   the deadline is not after `now`

@@ -31,6 +31,10 @@ struct SchedulerOptions {
 
   int logit_rows() const { return max_logit_rows == 0 ? max_running_sequences : max_logit_rows; }
   KvLayout layout() const;
+
+  // The most tokens of a block that one step must compute whole (PromptMedia): in a step beside all
+  // other sequences there is room for so many, and for one more of a prompt before it.
+  int max_unsplit_tokens() const { return max_step_tokens - max_running_sequences; }
 };
 
 // InvalidArgument unless low <= value <= high.

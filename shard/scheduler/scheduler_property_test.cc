@@ -1,7 +1,8 @@
 // What must hold for any load: random requests, priorities, cancels, deadlines and pool sizes, over
 // a fake model whose memory is nothing but the pages that a plan names. Its next token is a hash of
-// all keys that the page tables reach, so a lost, shared or too early reused page, a wrong position
-// or a token out of order changes the result.
+// all keys that the page tables reach, so a lost, shared or too early reused page, a wrong
+// position, a token out of order, a soft token that did not come or a block that was cut changes
+// the result.
 
 #include <algorithm>
 #include <map>
@@ -27,7 +28,23 @@ constexpr int32_t kEndToken = 0;  // about one token in 40
 
 int32_t TokenOf(uint64_t hash) { return hash % 40 == 0 ? kEndToken : 1 + (hash >> 8) % 100000; }
 
-// The model by definition: sees tokens [0, p] through the global pool, if there is one, and the
+// What a position's pages hold: its token, or of its soft token what that sees. `start`: position
+// of tokens[0].
+std::vector<int32_t> KeysOf(std::vector<int32_t> tokens, int start,
+                            const std::vector<SoftTokens>& soft_tokens) {
+  for (const SoftTokens& run : soft_tokens) {
+    for (int i = 0; i < run.count; ++i) {
+      uint64_t seen = 3;
+      for (char byte : FormsBlocks(run.kind) ? run.rows : run.rows.substr(i, 1)) {
+        seen = Mix(seen, static_cast<uint8_t>(byte));
+      }
+      tokens.at(run.position - start + i) = static_cast<int32_t>(Mix(seen, run.position + i) >> 33);
+    }
+  }
+  return tokens;
+}
+
+// The model by definition: sees the keys [0, p] through the global pool, if there is one, and the
 // last `window` of them through the sliding pool, if there is one.
 int32_t NextToken(const std::vector<int32_t>& tokens, const KvLayout& layout) {
   const int last = static_cast<int>(tokens.size()) - 1;
@@ -47,6 +64,7 @@ int32_t NextToken(const std::vector<int32_t>& tokens, const KvLayout& layout) {
 std::vector<int32_t> SoloRun(const SequenceRequest& request, const KvLayout& layout,
                              int max_context) {
   std::vector<int32_t> tokens = request.prompt;
+  if (request.media != nullptr) tokens = KeysOf(tokens, 0, request.media->soft_tokens);
   std::vector<int32_t> generated;
   while (static_cast<int>(generated.size()) < request.max_new_tokens &&
          static_cast<int>(tokens.size()) < max_context) {
@@ -79,10 +97,11 @@ class FakeModel {
 
  private:
   void Store(const SequenceStep& part) {
-    for (size_t i = 0; i < part.tokens.size(); ++i) {
+    const std::vector<int32_t> keys = KeysOf(part.tokens, part.start_position, part.soft_tokens);
+    for (size_t i = 0; i < keys.size(); ++i) {
       const int position = part.start_position + static_cast<int>(i);
-      if (layout_.has_global) *Key(part.global_pages, position, global_) = part.tokens[i];
-      if (layout_.has_sliding) *Key(part.sliding_pages, position, sliding_) = part.tokens[i];
+      if (layout_.has_global) *Key(part.global_pages, position, global_) = keys[i];
+      if (layout_.has_sliding) *Key(part.sliding_pages, position, sliding_) = keys[i];
     }
   }
 
@@ -129,6 +148,7 @@ struct Load {
   int min_preemptions;  // over all rounds, so that the load is known to press
   bool has_global = true;
   bool has_sliding = true;
+  bool media = false;
 };
 
 class LoadTest {
@@ -145,7 +165,9 @@ class LoadTest {
     layout_.has_sliding = load.has_sliding;
     layout_.sliding_window = options_.sliding_window;
     // From just enough for the longest sequence to about three of them: preemption is common.
-    const PageDemand least = WorstCaseDemand(layout_, options_.max_context - 1, 1);
+    longest_block_ = load.media ? options_.max_unsplit_tokens() : 0;
+    const PageDemand least =
+        WorstCaseDemand(layout_, options_.max_context - 1, std::max(1, longest_block_));
     if (load.has_global) options_.global_pages = least.global + Below(2 * least.global + 1);
     if (load.has_sliding) options_.sliding_pages = least.sliding + Below(6 * least.sliding + 1);
     scheduler_ = std::move(Scheduler::Create(options_)).value();
@@ -177,6 +199,7 @@ class LoadTest {
 
   int64_t preemptions() const { return scheduler_->stats().preemptions; }
   int finished() const { return finished_; }
+  size_t blocks() const { return blocks_; }
 
  private:
   struct Live {
@@ -194,6 +217,7 @@ class LoadTest {
     const int length = Below(4) == 0 ? load_.max_prompt : load_.max_prompt / 6 + 1;
     const int prompt_tokens = 1 + Below(length);
     for (int i = 0; i < prompt_tokens; ++i) request.prompt.push_back(1 + Below(1000));
+    if (load_.media) AddMedia(&request);
     request.max_new_tokens = 1 + Below(2 * load_.max_new);  // may be more than there is room for
     if (load_.priorities) request.priority = Below(5) - 2;
     if (load_.deadlines && Below(4) == 0) request.deadline = now_ + absl::Seconds(1 + Below(40));
@@ -206,6 +230,25 @@ class LoadTest {
     live.expected = SoloRun(request, layout_, options_.max_context);
     live.request = std::move(request);
     live_[live.request.id] = std::move(live);
+  }
+
+  // Pictures, frames and clips apart from each other, a byte a row.
+  void AddMedia(SequenceRequest* request) {
+    auto media = std::make_shared<PromptMedia>();
+    const int prompt_tokens = static_cast<int>(request->prompt.size());
+    for (int place = Below(10); place < prompt_tokens; place += 1 + Below(30)) {
+      const auto kind = static_cast<MediaKind>(Below(3));
+      const int longest = FormsBlocks(kind) ? longest_block_ : prompt_tokens;
+      if (longest < 1) continue;
+      const int count = 1 + Below(std::min(longest, prompt_tokens - place));
+      std::string rows;
+      for (int i = 0; i < count; ++i) rows.push_back(static_cast<char>(Below(256)));
+      media->soft_tokens.push_back(OwnSoftTokens(place, count, kind, DType::kF32, std::move(rows)));
+      place += count;
+    }
+    media->unsplit = BlocksOf(media->soft_tokens);
+    blocks_ += media->unsplit.size();
+    request->media = std::move(media);
   }
 
   void CancelOne() {
@@ -315,6 +358,7 @@ class LoadTest {
   }
 
   const Load load_;
+  int longest_block_ = 0;
   std::mt19937 random_;
   Scheduler::Options options_;
   KvLayout layout_;
@@ -326,6 +370,7 @@ class LoadTest {
   int64_t last_id_ = 0;
   int64_t restarts_ = 0;
   int finished_ = 0;
+  size_t blocks_ = 0;
 };
 
 class SchedulerPropertyTest : public ::testing::TestWithParam<Load> {};
@@ -333,6 +378,7 @@ class SchedulerPropertyTest : public ::testing::TestWithParam<Load> {};
 TEST_P(SchedulerPropertyTest, EverySequenceEqualsItsSoloRun) {
   int64_t preemptions = 0;
   int finished = 0;
+  size_t blocks = 0;
   for (int round = 0; round < 40; ++round) {
     Load load = GetParam();
     load.seed += 1000 * round;
@@ -342,8 +388,10 @@ TEST_P(SchedulerPropertyTest, EverySequenceEqualsItsSoloRun) {
     if (HasFatalFailure()) return;
     preemptions += test.preemptions();
     finished += test.finished();
+    blocks += test.blocks();
   }
   EXPECT_GE(finished, 1000) << "the load is too light";
+  EXPECT_GE(blocks, GetParam().media ? 1000u : 0u);
   EXPECT_GE(preemptions, GetParam().min_preemptions) << "the load does not press";
 }
 
@@ -360,6 +408,10 @@ INSTANTIATE_TEST_SUITE_P(
         {"everything", 8, 1500, 0.8, 120, 60, true, true, true, 40},
         {"no_sliding_pool", 9, 600, 0.6, 60, 40, true, true, true, 100, true, false},
         {"no_global_pool", 10, 600, 0.6, 60, 40, true, true, true, 60, false, true},
+        {"media", 11, 500, 0.5, 120, 30, false, false, false, 40, true, true, true},
+        {"media_and_everything", 12, 500, 0.6, 120, 40, true, true, true, 40, true, true, true},
+        {"media_without_a_sliding_pool", 13, 400, 0.6, 90, 30, true, true, true, 20, true, false,
+         true},
     }),
     [](const auto& info) { return info.param.name; });
 

@@ -4,11 +4,13 @@
 // What goes into a scheduler and what comes out of it. Plain data.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "shard/cache/block_hash.h"
+#include "shard/scheduler/prompt_media.h"
 
 namespace facet {
 
@@ -26,6 +28,9 @@ struct SequenceRequest {
   // Of the prompt, for pages of the scheduler's page_tokens: the prefix cache takes from and keeps
   // for those of the same chain. None: no caching. The scheduler goes on with what is generated.
   std::optional<BlockHashChain> block_hashes;
+  // Of the prompt; null: text only. A block of `unsplit` may have at most
+  // SchedulerOptions::max_unsplit_tokens(). `block_hashes` must know the contents.
+  std::shared_ptr<const PromptMedia> media;
 
   static constexpr int kMaxPriority = 100;
   static constexpr int kMaxN = 16;

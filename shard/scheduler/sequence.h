@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <tuple>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/time/time.h"
 #include "shard/cache/block_hash.h"
 #include "shard/cache/sequence_pages.h"
+#include "shard/scheduler/prompt_media.h"
 
 namespace facet {
 
@@ -41,6 +43,8 @@ struct Sequence {
   bool shares_written_page = false;  // forked since its last step: the next may need a copy
   std::optional<BlockHashChain> block_hashes;  // of `tokens`; none: not cached
   int published_blocks = 0;                    // full blocks that Publish was last called for
+  std::shared_ptr<const PromptMedia> media;    // null: none
+  bool passed_over = false;                    // a step had tokens left, but too few for its block
 
   // The request.
   int64_t request_id = 0;
@@ -58,6 +62,17 @@ struct Sequence {
   int remaining() const { return static_cast<int>(tokens.size()) - computed; }
   bool decoding() const { return remaining() == 1; }
   int family() const { return 1 + static_cast<int>(siblings.size()); }
+
+  // The most tokens from `start` on, `want` or fewer, that cut no block; it must cut none itself.
+  int Uncut(int start, int want) const {
+    const MediaSpan* const cut = media == nullptr ? nullptr : media->UnsplitAcross(start + want);
+    return cut == nullptr ? want : cut->start - start;
+  }
+  // Tokens of the block at `start`, of which nothing or all is computed; 0: none is there.
+  int BlockAt(int start) const {
+    const MediaSpan* const block = media == nullptr ? nullptr : media->UnsplitAcross(start + 1);
+    return block != nullptr && block->start == start ? block->tokens : 0;
+  }
 
   // The prompt of n sequences waits only when all of them are paused.
   bool stalled() const {

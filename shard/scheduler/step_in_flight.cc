@@ -47,6 +47,11 @@ StepPlan StepInFlight::Begin(int64_t step, absl::Span<Sequence* const> running, 
   return plan;
 }
 
+void StepInFlight::Recycle(StepPlan plan) {
+  for (SequenceStep& part : plan.sequences) part.soft_tokens.clear();  // they hold memory
+  spare_ = std::move(plan);
+}
+
 void StepInFlight::TakePart(Sequence* sequence, SequenceStep* part) {
   const int tokens = std::exchange(sequence->planned, 0);
   const int first_row = FirstRow(*sequence, tokens);
@@ -55,6 +60,7 @@ void StepInFlight::TakePart(Sequence* sequence, SequenceStep* part) {
   const auto first = sequence->tokens.begin() + sequence->computed;
   part->tokens.assign(first, first + tokens);
   part->logits_from = first_row - sequence->computed;
+  TakeSoftTokens(*sequence, tokens, part);
   const SequencePages& pages = sequence->pages;
   part->global_pages.assign(pages.global().begin(), pages.global().end());
   part->sliding_pages.assign(pages.sliding().begin(), pages.sliding().end());
@@ -66,6 +72,17 @@ void StepInFlight::TakePart(Sequence* sequence, SequenceStep* part) {
   if (end == static_cast<int>(sequence->tokens.size())) {
     sequence->tokens.push_back(0);  // Commit knows it
     sequence->awaiting_token = true;
+  }
+}
+
+void StepInFlight::TakeSoftTokens(const Sequence& sequence, int tokens, SequenceStep* part) {
+  part->soft_tokens.clear();  // of the plan whose memory it is
+  if (sequence.media == nullptr) return;
+  const int end = sequence.computed + tokens;
+  for (const SoftTokens& run : sequence.media->soft_tokens) {
+    if (run.position >= end) return;
+    if (run.end() <= sequence.computed) continue;
+    part->soft_tokens.push_back(run.Between(sequence.computed, end));
   }
 }
 

@@ -32,7 +32,7 @@ class StepInFlight {
   void End();
 
   // Takes the memory of a plan for the next Begin.
-  void Recycle(StepPlan plan) { spare_ = std::move(plan); }
+  void Recycle(StepPlan plan);
   bool active() const { return active_; }
 
   absl::Span<const LogitsRow> rows() const { return rows_; }
@@ -45,6 +45,7 @@ class StepInFlight {
 
  private:
   void TakePart(Sequence* sequence, SequenceStep* part);
+  static void TakeSoftTokens(const Sequence& sequence, int tokens, SequenceStep* part);
   void AddRows(Sequence* sequence, int first_position, int end);
   void AddRow(Sequence* target, int64_t id, int32_t row, int position);
 

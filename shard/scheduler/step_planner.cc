@@ -33,6 +33,7 @@ void StepPlanner::CountBudget() {
   prompts_unplanned_ = 0;
   places_left_ = options_.max_running_sequences;
   paused_ = 0;
+  block_kept_for_ = nullptr;
   for (Sequence* sequence : table_->running()) {
     places_left_ -= sequence->family();
     paused_ += sequence->stalled();
@@ -46,6 +47,8 @@ void StepPlanner::CountBudget() {
       continue;
     }
     const bool decoding = sequence->decoding();
+    const bool waits = sequence->passed_over && sequence->planned == 0;
+    if (waits && block_kept_for_ == nullptr) block_kept_for_ = sequence;
     prompt_tokens_left_ -= decoding ? 1 : sequence->planned;
     rows_left_ -= std::max(1, RowsOf(*sequence, sequence->planned));
     prompts_unplanned_ += !decoding && sequence->planned == 0;
@@ -66,7 +69,11 @@ bool StepPlanner::ShareAmongRunning() {
       --prompts_unplanned_;
       want = PromptShare(*sequence, prompts_unplanned_ > 0 || !table_->queue().empty());
     }
-    if (want <= 0) continue;
+    if (sequence == block_kept_for_) block_kept_for_ = nullptr;
+    if (want <= 0) {
+      NotePassedOver(sequence);
+      continue;
+    }
     while (!TakePart(sequence, want)) {
       if (ahead_) return false;
       Sequence* victim = VictimFor(sequence);
@@ -81,13 +88,35 @@ bool StepPlanner::ShareAmongRunning() {
 }
 
 int StepPlanner::PromptShare(const Sequence& sequence, bool others_wait) const {
-  int share = prompt_tokens_left_;
+  int left = prompt_tokens_left_;
+  if (block_kept_for_ != nullptr && block_kept_for_ != &sequence) {
+    const int kept = block_kept_for_->BlockAt(block_kept_for_->computed);
+    left = std::max(left - kept, std::min(left, 1));
+  }
+  int share = left;
   if (others_wait || ahead_) {
     // Not in crumbs: a chunk of a few tokens costs about as much as one of a page.
     share = std::min(share, std::max((share + 1) / 2, options_.page_tokens));
   }
   const int rows = others_wait || ahead_ ? rows_left_ / 2 : rows_left_;
-  return std::min({sequence.remaining(), share, MostTokensByRows(sequence, rows)});
+  const int want = std::min({sequence.remaining(), share, MostTokensByRows(sequence, rows)});
+  const bool first = &sequence == table_->running().front();
+  return WithoutCut(sequence, want, first ? prompt_tokens_left_ : left);
+}
+
+// `want` tokens, or fewer so as to cut no block; or all of the block that comes next, if that is no
+// more than `left`.
+int StepPlanner::WithoutCut(const Sequence& sequence, int want, int left) const {
+  const int start = sequence.computed + sequence.planned;
+  const int uncut = sequence.Uncut(start, want);
+  if (uncut > 0 || want <= 0) return uncut;
+  const int block = sequence.BlockAt(start);
+  return block <= left ? block : 0;
+}
+
+// It stands at a block that did not get its room.
+void StepPlanner::NotePassedOver(Sequence* sequence) {
+  sequence->passed_over = sequence->BlockAt(sequence->computed) > 0;
 }
 
 // How many tokens a part may have for its rows to be its own ones and `more`.
@@ -106,11 +135,13 @@ bool StepPlanner::TakePart(Sequence* sequence, int want) {
   const int start = sequence->computed + sequence->planned;
   const int fits = sequence->pages.ReservableEnd(sequence->computed) - start;
   if (fits < 1) return false;
-  const int tokens = std::min(want, fits);
+  const int tokens = fits < want ? sequence->Uncut(start, fits) : want;
+  if (tokens < 1) return false;
   const absl::Status reserved =
       sequence->pages.Reserve(start + tokens, sequence->computed, &copies_);
   FACET_CHECK(reserved.ok()) << reserved;
   sequence->shares_written_page = false;
+  sequence->passed_over = false;
   rows_left_ += std::max(1, RowsOf(*sequence, sequence->planned));
   sequence->planned += tokens;
   rows_left_ -= std::max(1, RowsOf(*sequence, sequence->planned));
@@ -134,8 +165,12 @@ void StepPlanner::AdmitFromQueue() {
     // A one-token prompt counts as decoding, but its token was not set aside.
     if (sequence->decoding()) --prompt_tokens_left_;
     const int want = sequence->decoding() ? 1 : PromptShare(*sequence, !table_->queue().empty());
-    const bool taken = TakePart(sequence, want);
-    FACET_CHECK(taken) << "no page for sequence " << sequence->id << " on its admission";
+    if (want <= 0) {
+      NotePassedOver(sequence);
+    } else {
+      const bool taken = TakePart(sequence, want);
+      FACET_CHECK(taken) << "no page for sequence " << sequence->id << " on its admission";
+    }
     room_.Add(*sequence);
   }
 }
@@ -148,6 +183,7 @@ CachedPrompt StepPlanner::CachedPromptOf(const Sequence& sequence) const {
   if (!sequence.block_hashes.has_value() || wants_rows) return prompt;
   prompt.hashes = sequence.block_hashes->hashes();
   prompt.max_tokens = static_cast<int>(sequence.tokens.size()) - 1;
+  if (sequence.media != nullptr) prompt.unsplit = sequence.media->unsplit;
   return prompt;
 }
 
@@ -202,7 +238,8 @@ void StepPlanner::DealOutTheRest() {
     if (sequence->planned == 0 || sequence->decoding()) continue;
     const int more = std::min({prompt_tokens_left_, sequence->remaining() - sequence->planned,
                                MostTokensByRows(*sequence, rows_left_) - sequence->planned});
-    if (more > 0) TakePart(sequence, more);
+    const int uncut = WithoutCut(*sequence, more, prompt_tokens_left_);
+    if (uncut > 0) TakePart(sequence, uncut);
   }
 }
 
@@ -233,6 +270,7 @@ void StepPlanner::Preempt(Sequence* sequence) {
   }
   places_left_ += sequence->family();
   sequence->planned = 0;
+  sequence->passed_over = false;
   sequence->published_blocks = 0;
   sequence->pages.ReleaseAll();
   sequence->computed = 0;

@@ -55,6 +55,8 @@ class StepPlanner {
   void DealOutTheRest();
 
   int PromptShare(const Sequence& sequence, bool others_wait) const;
+  int WithoutCut(const Sequence& sequence, int want, int left) const;
+  void NotePassedOver(Sequence* sequence);
   int MostTokensByRows(const Sequence& sequence, int more) const;
   bool TakePart(Sequence* sequence, int want);
   Sequence* VictimFor(const Sequence* sequence) const;
@@ -72,6 +74,8 @@ class StepPlanner {
   int prompts_unplanned_ = 0;   // running ones
   int places_left_ = 0;         // those of the n of a running prompt are taken; may be below 0
   int paused_ = 0;              // running ones
+  // The first whose block found no room in the last step; null: none, or it is served.
+  const Sequence* block_kept_for_ = nullptr;
   bool ahead_ = false;
 
   PageCopies copies_;

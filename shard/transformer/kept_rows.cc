@@ -29,7 +29,7 @@ Tensor Take(const StepContext& step, const Tensor& x, int64_t rows, const Buffer
 Tensor KeepRowsWithLogits(StepContext& step, int i, const Tensor& query) {
   const int64_t rows = CountRows(step.plan, StepRows::kWithLogits);
   if (rows == step.batch.num_rows) return query;
-  FlattenPlan(step.plan, StepRows::kWithLogits, step.batch);
+  FlattenPlan(step.plan, StepRows::kWithLogits, step.rank.config.bidirectional_vision, step.batch);
   if (rows == 0) return Tensor();
   const Scratch& scratch = step.rank.scratch;
   step.residual = Take(step, step.residual, rows, scratch.kept_residual);

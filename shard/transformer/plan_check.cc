@@ -23,6 +23,7 @@ bool Uses(const ModelConfig& config, AttentionKind kind) {
 
 PlanChecker::PlanChecker(const ModelConfig& config, const RankOptions& options)
     : vocab_size_(config.vocab_size),
+      hidden_size_(config.hidden_size),
       max_positions_(config.max_position_embeddings),
       options_(options) {
   global_.name = "global";
@@ -83,6 +84,7 @@ absl::Status PlanChecker::CheckCopies(absl::Span<const PageCopy> copies, Pool& p
 
 absl::Status PlanChecker::CheckSequence(const SequenceStep& sequence) {
   FACET_RETURN_IF_ERROR(CheckTokens(sequence));
+  FACET_RETURN_IF_ERROR(CheckSoftTokens(sequence));
   if (global_.used) FACET_RETURN_IF_ERROR(CheckPages(sequence, sequence.global_pages, global_));
   if (sliding_.used) FACET_RETURN_IF_ERROR(CheckPages(sequence, sequence.sliding_pages, sliding_));
   return absl::OkStatus();
@@ -104,6 +106,28 @@ absl::Status PlanChecker::CheckTokens(const SequenceStep& sequence) const {
       return Bad("sequence ", sequence.sequence_id, ": token id ", id,
                  " outside of the vocabulary of ", vocab_size_);
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PlanChecker::CheckSoftTokens(const SequenceStep& sequence) const {
+  int64_t place = sequence.start_position;
+  const int64_t end = place + static_cast<int64_t>(sequence.tokens.size());
+  for (const SoftTokens& run : sequence.soft_tokens) {
+    if (run.position < place || run.count < 1 || run.end() > end) {
+      return Bad("sequence ", sequence.sequence_id, ": soft tokens at positions [", run.position,
+                 ", ", run.end(), ") outside of [", place, ", ", end, ")");
+    }
+    if (run.dtype != DType::kF32 && run.dtype != DType::kBF16) {
+      return Bad("sequence ", sequence.sequence_id, ": soft tokens of type ", Name(run.dtype));
+    }
+    const int64_t bytes =
+        int64_t{run.count} * hidden_size_ * static_cast<int64_t>(SizeOf(run.dtype));
+    if (static_cast<int64_t>(run.rows.size()) != bytes) {
+      return Bad("sequence ", sequence.sequence_id, ": ", run.rows.size(), " bytes of ", run.count,
+                 " soft tokens of ", hidden_size_, " ", Name(run.dtype), ", must be ", bytes);
+    }
+    place = run.end();
   }
   return absl::OkStatus();
 }

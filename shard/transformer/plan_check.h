@@ -23,7 +23,8 @@ class PlanChecker {
   // Internal, naming the sequence, the value and the limit, unless `plan` is of kind kRun, within
   // the limits of the options, and every page that it reads or writes exists; a page that is
   // written must belong to one sequence of the plan alone. Copies: no page is the target of two, or
-  // target and source.
+  // target and source. Soft tokens are in order, within the sequence's part, and of the model's
+  // width.
   absl::Status Check(const StepPlan& plan);
 
  private:
@@ -43,10 +44,12 @@ class PlanChecker {
   absl::Status CheckCopies(absl::Span<const PageCopy> copies, Pool& pool);
   absl::Status CheckSequence(const SequenceStep& sequence);
   absl::Status CheckTokens(const SequenceStep& sequence) const;
+  absl::Status CheckSoftTokens(const SequenceStep& sequence) const;
   absl::Status CheckPages(const SequenceStep& sequence, absl::Span<const int32_t> pages,
                           Pool& pool);
 
   const int vocab_size_;
+  const int hidden_size_;
   const int max_positions_;
   const RankOptions options_;
   Pool global_;

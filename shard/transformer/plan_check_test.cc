@@ -18,6 +18,7 @@ using ::testing::HasSubstr;
 ModelConfig Config() {
   ModelConfig config;
   config.vocab_size = 100;
+  config.hidden_size = 2;
   config.sliding_window = 6;
   config.max_position_embeddings = 64;
   config.layers.resize(2);
@@ -84,6 +85,17 @@ TEST(PlanCheckTest, APageMayBeCopiedToSeveralAndWrittenThen) {
   EXPECT_THAT(checker.Check(plan), IsOk());
 }
 
+SoftTokens Soft(int position, int count, int bytes, DType dtype = DType::kF32) {
+  return OwnSoftTokens(position, count, MediaKind::kImage, dtype, std::string(bytes, 'x'));
+}
+
+TEST(PlanCheckTest, SoftTokensMayFillTheStep) {
+  PlanChecker checker(Config(), Options());
+  StepPlan plan = GoodPlan();
+  plan.sequences[0].soft_tokens = {Soft(9, 1, 8), Soft(10, 2, 8, DType::kBF16)};
+  EXPECT_THAT(checker.Check(plan), IsOk());
+}
+
 TEST(PlanCheckTest, PagesBeyondTheLastTokenAreNotLookedAt) {
   PlanChecker checker(Config(), Options());
   StepPlan plan = GoodPlan();
@@ -129,6 +141,23 @@ INSTANTIATE_TEST_SUITE_P(
         {"no_tokens", [](StepPlan& p) { First(p).tokens.clear(); }, "sequence 77 has no tokens"},
         {"token_too_large", [](StepPlan& p) { First(p).tokens[1] = 100; }, "token id 100"},
         {"token_negative", [](StepPlan& p) { First(p).tokens[1] = -1; }, "token id -1"},
+        {"soft_tokens_before_the_step",
+         [](StepPlan& p) { First(p).soft_tokens = {Soft(8, 2, 16)}; },
+         "soft tokens at positions [8, 10) outside of [9, 12)"},
+        {"soft_tokens_behind_the_step",
+         [](StepPlan& p) { First(p).soft_tokens = {Soft(11, 2, 16)}; },
+         "[11, 13) outside of [9, 12)"},
+        {"soft_tokens_overlap",
+         [](StepPlan& p) {
+           First(p).soft_tokens = {Soft(9, 2, 16), Soft(10, 1, 8)};
+         },
+         "[10, 11) outside of [11, 12)"},
+        {"no_soft_tokens", [](StepPlan& p) { First(p).soft_tokens = {Soft(9, 0, 0)}; }, "[9, 9)"},
+        {"type_of_soft_tokens",
+         [](StepPlan& p) { First(p).soft_tokens = {Soft(9, 1, 4, DType::kF16)}; },
+         "soft tokens of type f16"},
+        {"width_of_soft_tokens", [](StepPlan& p) { First(p).soft_tokens = {Soft(9, 2, 24)}; },
+         "24 bytes of 2 soft tokens of 2 f32, must be 16"},
         {"position_negative", [](StepPlan& p) { First(p).start_position = -1; }, "[-1, 2)"},
         {"beyond_the_context", [](StepPlan& p) { First(p).start_position = 62; },
          "[62, 65) outside of the context of 64"},

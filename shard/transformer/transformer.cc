@@ -64,7 +64,7 @@ absl::StatusOr<Tensor> Transformer::RunStep(StepContext& step) {
     rank_.kv.CopyPage(AttentionKind::kSliding, copy.from, copy.to);
   }
   timer_.Enter(&StepTimings::embedding);
-  FlattenPlan(step.plan, StepRows::kAll, batch_);
+  FlattenPlan(step.plan, StepRows::kAll, config_.bidirectional_vision, batch_);
   ComputeRotary(step);
   EmbedTokens(step);
   EmbedPerLayer(step);
