@@ -55,73 +55,47 @@ class GenerationCall::Attempt : public ShardSink {
   const int number_;
 };
 
-std::shared_ptr<GenerationCall> GenerationCall::Create(const RouterParts* parts,
+std::shared_ptr<GenerationCall> GenerationCall::Create(const RouterParts* parts, std::string method,
                                                        RequestContext context,
                                                        Admission::Permit permit,
                                                        std::function<void()> on_output) {
-  return std::shared_ptr<GenerationCall>(
-      new GenerationCall(parts, std::move(context), std::move(permit), std::move(on_output)));
+  return std::shared_ptr<GenerationCall>(new GenerationCall(
+      parts, std::move(method), std::move(context), std::move(permit), std::move(on_output)));
 }
 
-GenerationCall::GenerationCall(const RouterParts* parts, RequestContext context,
+GenerationCall::GenerationCall(const RouterParts* parts, std::string method, RequestContext context,
                                Admission::Permit permit, std::function<void()> on_output)
     : parts_(parts),
+      method_(std::move(method)),
       context_(std::move(context)),
       on_output_(std::move(on_output)),
       permit_(std::move(permit)) {
   parts_->metrics->requests_in_flight.Increment();
 }
 
-void GenerationCall::Start(const v1::GenerateRequest& request) {
+void GenerationCall::Start(const Prepare& prepare) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (ended_) return;
   }
-  const absl::Status prepared = Prepare(request);
-  if (prepared.ok()) {
+  absl::StatusOr<CallWork> work = prepare(context_);
+  if (work.ok()) {
+    BeginWith(*std::move(work));
     Place();
   } else {
     std::lock_guard<std::mutex> lock(mutex_);
-    EndLocked(prepared);
+    if (!ended_) EndLocked(work.status());
   }
   on_output_();
 }
 
-absl::Status GenerationCall::Prepare(const v1::GenerateRequest& request) {
-  FACET_ASSIGN_OR_RETURN(GenerationSpec spec, parts_->validator->Validate(request));
-  const int context_length = parts_->groups->context_length();
-  if (request.prompt().has_token_ids()) {
-    FACET_RETURN_IF_ERROR(
-        CheckPromptLength(request.prompt().token_ids().ids_size(), context_length));
-  }
-  const absl::Time began = parts_->clock();
-  FACET_ASSIGN_OR_RETURN(const std::vector<int32_t> prompt,
-                         parts_->prompts->Build(request.prompt()));
-  if (request.prompt().has_text()) {
-    parts_->metrics->tokenize_seconds.Observe(absl::ToDoubleSeconds(parts_->clock() - began));
-  }
-  FACET_RETURN_IF_ERROR(FitToContext(static_cast<int64_t>(prompt.size()), context_length, &spec));
-
+void GenerationCall::BeginWith(CallWork work) {
   std::lock_guard<std::mutex> lock(mutex_);
-  v1::StreamStart start;
-  start.set_request_id(context_.request_id);
-  start.set_model(parts_->model->name);
-  start.set_prompt_tokens(static_cast<int32_t>(prompt.size()));
-  output_.emplace(parts_->model, spec, std::move(start));
-  times_.resize(static_cast<size_t>(spec.n));
+  output_ = std::move(work.output);
+  submit_ = std::move(work.submit);
   submit_.set_request_id(context_.request_id);
   submit_.set_traceparent(context_.traceparent);
-  submit_.mutable_prompt()->Add(prompt.begin(), prompt.end());
-  *submit_.mutable_sampling() = std::move(spec.sampling);
-  *submit_.mutable_stopping() = std::move(spec.stopping);
-  submit_.set_want_logprobs(spec.logprobs.has_value());
-  submit_.set_top_logprobs(spec.logprobs.value_or(0));
-  submit_.set_priority(spec.priority);
-  submit_.set_n(spec.n);
-  submit_.set_want_prompt_logprobs(spec.prompt_logprobs.has_value());
-  submit_.set_top_prompt_logprobs(spec.prompt_logprobs.value_or(0));
-  submit_.set_cache_salt(std::move(spec.cache_salt));
-  return absl::OkStatus();
+  times_.resize(static_cast<size_t>(output_->n()));
 }
 
 void GenerationCall::Place() {
@@ -208,7 +182,7 @@ void GenerationCall::OnOutputLocked(const internal::SequenceOutput& output) {
   }
   if (output.has_started()) StartedLocked(output.started());
   if (submit_.want_prompt_logprobs()) output_->AddPrompt(output.prompt());
-  if (!of_all && output_->ended(output.index())) return;  // by a stop string, a moment ago
+  if (!of_all && output_->ended(output.index())) return;  // by itself, a moment ago
   if (output.tokens_size() > 0) TakeTokensLocked(output);
   if (output.has_finish() && !ended_) FinishLocked(output);
 }
@@ -222,9 +196,9 @@ void GenerationCall::TakeTokensLocked(const internal::SequenceOutput& output) {
   // A group of an earlier version does not say so itself.
   if (!output_->started()) StartedLocked(internal::Started());
   const int before = output_->completion_tokens(output.index());
-  const bool stopped = output_->Push(output.index(), output.tokens());
+  const bool complete = output_->Push(output.index(), output.tokens());
   MeasureTokensLocked(output.index(), output_->completion_tokens(output.index()) - before);
-  if (stopped) {
+  if (complete) {
     if (!output.has_finish()) placed_->group->Cancel(placed_->id, output.index());
     if (output_->all_ended()) EndWithAnswerLocked();
     return;
@@ -337,7 +311,7 @@ void GenerationCall::Cancel(absl::Status reason) {
     if (ended_) return;
     StopWaitingLocked();
     LeaveGroupLocked();
-    if (output_.has_value()) output_->Drop();
+    if (output_ != nullptr) output_->Drop();
     EndLocked(std::move(reason));
   }
   on_output_();
@@ -368,10 +342,10 @@ void GenerationCall::EndWithAnswerLocked() {
   output_->Close(timings);
 }
 
-GenerationCall::Taken GenerationCall::Take(v1::GenerateResponse* message, absl::Status* status) {
+GenerationCall::Taken GenerationCall::Take(CallOutput::Message* message, absl::Status* status) {
   std::lock_guard<std::mutex> lock(mutex_);
   message->Clear();
-  if (output_.has_value() && output_->Take(message)) {
+  if (output_ != nullptr && output_->Take(message)) {
     last_read_ = parts_->clock();
     FollowReaderLocked();
     return Taken::kMessage;
@@ -385,17 +359,29 @@ void GenerationCall::Finalize() {
   std::lock_guard<std::mutex> lock(mutex_);
   RouterMetrics& metrics = *parts_->metrics;
   metrics.requests_in_flight.Decrement();
-  metrics.CountRequest("Generate", status_.code());
+  metrics.CountRequest(method_, status_.code());
   metrics.request_duration_seconds.Observe(absl::ToDoubleSeconds(end_time_ - context_.arrival));
-  const int completion_tokens = output_.has_value() ? output_->completion_tokens() : 0;
-  metrics.generation_tokens.Increment(completion_tokens);
+  if (output_ != nullptr) CountAnswerLocked();
+  parts_->log(MakeRecordLocked());
+  permit_.Release();
+}
+
+void GenerationCall::CountAnswerLocked() {
+  RouterMetrics& metrics = *parts_->metrics;
+  metrics.generation_tokens.Increment(output_->completion_tokens());
+  metrics.chat_reasoning_tokens.Increment(output_->reasoning_tokens());
+  metrics.chat_tool_calls.Increment(output_->tool_calls());
+  metrics.chat_broken_tool_calls.Increment(output_->broken_tool_calls());
   for (const CompletionTimes& times : times_) {
     if (times.later_tokens == 0) continue;
     metrics.time_per_output_token_seconds.Observe(absl::ToDoubleSeconds(times.last - *times.first) /
                                                   static_cast<double>(times.later_tokens));
   }
+}
+
+RequestRecord GenerationCall::MakeRecordLocked() const {
   RequestRecord record;
-  record.method = "Generate";
+  record.method = method_;
   record.context = context_;
   record.status = status_;
   record.model = parts_->model->name;
@@ -404,17 +390,18 @@ void GenerationCall::Finalize() {
     record.finish_reason = v1::FinishReason_Name(reason_);
   }
   record.prompt_tokens = submit_.prompt_size();
-  record.completion_tokens = completion_tokens;
-  if (output_.has_value()) {
+  if (output_ != nullptr) {
     record.completions = output_->n();
     record.cached_tokens = output_->cached_tokens();
+    record.completion_tokens = output_->completion_tokens();
+    record.reasoning_tokens = output_->reasoning_tokens();
+    record.tool_calls = output_->tool_calls();
   }
   record.attempts = attempts_;
   record.total = end_time_ - context_.arrival;
   if (first_token_.has_value()) record.time_to_first_token = *first_token_ - context_.arrival;
   record.queue = queue_;
-  parts_->log(record);
-  permit_.Release();
+  return record;
 }
 
 }  // namespace facet

@@ -11,45 +11,25 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/time/clock.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "proto/facet/v1/generation.pb.h"
+#include "proto/facet/v1/output.pb.h"
 #include "router/admission.h"
-#include "router/generation_output.h"
-#include "router/generation_spec.h"
+#include "router/call_output.h"
+#include "router/call_work.h"
 #include "router/group_directory.h"
-#include "router/metrics.h"
-#include "router/prompt_builder.h"
 #include "router/request_context.h"
 #include "router/request_log.h"
-#include "router/request_validator.h"
-#include "router/served_model.h"
+#include "router/router_parts.h"
 
 namespace facet {
 
-// What calls share; all of it outlives them.
-struct RouterParts {
-  const ServedModel* model = nullptr;
-  const RequestValidator* validator = nullptr;
-  const PromptBuilder* prompts = nullptr;
-  GroupDirectory* groups = nullptr;
-  RouterMetrics* metrics = nullptr;
-  RequestLog log = LogRequestToStdout;
-  std::function<absl::Time()> clock = absl::Now;
-  // How long a request waits when no group is ready; zero: not at all.
-  absl::Duration wait_for_group = absl::ZeroDuration();
-  // Tokens that wait to be read by one caller, all its completions together; with more, its request
-  // is paused in the shard group.
-  int max_buffered_tokens = 1024;
-  // How long a caller for whom output waits may read nothing, once its request is paused or over.
-  absl::Duration max_read_pause = absl::Minutes(1);
-};
-
-// One Generate request from its arrival to its last message: validated, tokenized, put onto a shard
-// group, its tokens turned into deltas.
+// One request, Generate or Chat, from its arrival to its last message: prepared (validated,
+// tokenized), put onto a shard group, its tokens turned into messages. What kind of request it is
+// only its CallWork knows.
 //
 // Output is pulled: the owner takes messages while it can send, and is told when there may be new
-// ones. What comes meanwhile waits in a GenerationOutput. When more than max_buffered_tokens wait,
+// ones. What comes meanwhile waits in a CallOutput. When more than max_buffered_tokens wait,
 // the request alone is paused in its group, until the caller has read three quarters of them.
 //
 // A request that has not got a token yet moves once to another ready group when its own is lost,
@@ -58,22 +38,24 @@ struct RouterParts {
 // Thread-safe.
 class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
  public:
+  // `method` is the name of the call in metrics and log: "Generate".
   // `on_output` is called, from any thread and without locks, after Take may have something new.
-  static std::shared_ptr<GenerationCall> Create(const RouterParts* parts, RequestContext context,
-                                                Admission::Permit permit,
+  static std::shared_ptr<GenerationCall> Create(const RouterParts* parts, std::string method,
+                                                RequestContext context, Admission::Permit permit,
                                                 std::function<void()> on_output);
 
-  // Validates and begins. Takes the time of tokenizing the prompt. Call once.
-  void Start(const v1::GenerateRequest& request);
+  // Prepares and begins; takes the time of `prepare`. Call once.
+  using Prepare = std::function<absl::StatusOr<CallWork>(const RequestContext&)>;
+  void Start(const Prepare& prepare);
 
   // The caller is gone, or its deadline has passed: ends the request, and its work in the shard
   // group within a step. No effect after the end.
   void Cancel(absl::Status reason);
 
   enum class Taken { kNothing, kMessage, kEnd };
-  // The next message, in the order of the public stream. kEnd, with the call's status, after the
-  // last.
-  Taken Take(v1::GenerateResponse* message, absl::Status* status);
+  // The next message, in the order of the public stream; of the type that the CallWork's output
+  // has. kEnd, with the call's status, after the last.
+  Taken Take(CallOutput::Message* message, absl::Status* status);
 
   // To be called now and then: a caller that has read nothing for max_read_pause, though output
   // waits for it and its request is paused or over, loses its request (ResourceExhausted). One that
@@ -94,15 +76,14 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
     int64_t later_tokens = 0;  // behind the first message
   };
 
-  GenerationCall(const RouterParts* parts, RequestContext context, Admission::Permit permit,
-                 std::function<void()> on_output);
+  GenerationCall(const RouterParts* parts, std::string method, RequestContext context,
+                 Admission::Permit permit, std::function<void()> on_output);
 
   // From attempt number `attempt`; of earlier ones nothing counts any more.
   void OnOutput(int attempt, const internal::SequenceOutput& output);
   void OnLost(int attempt, const absl::Status& reason);
 
-  // Fills submit_ and output_.
-  absl::Status Prepare(const v1::GenerateRequest& request);
+  void BeginWith(CallWork work);
   void Place();
   absl::Status SubmitLocked();
   void WaitForGroup(absl::Duration timeout);
@@ -116,19 +97,22 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
   void FinishCompletionsLocked(int index, v1::FinishReason reason);
   void EndLocked(absl::Status status);
   void EndWithAnswerLocked();
+  void CountAnswerLocked();
+  RequestRecord MakeRecordLocked() const;
   void LeaveGroupLocked();
   void StopWaitingLocked();
   // Pauses the request in its group, or goes on with it.
   void FollowReaderLocked();
 
   const RouterParts* const parts_;
+  const std::string method_;
   const RequestContext context_;
   const std::function<void()> on_output_;
 
   mutable std::mutex mutex_;
   Admission::Permit permit_;
   internal::SubmitRequest submit_;  // kept for a second group
-  std::optional<GenerationOutput> output_;
+  std::unique_ptr<CallOutput> output_;
   std::set<std::string> excluded_;  // groups that failed
   std::optional<GroupDirectory::Placed> placed_;
   bool waiting_ = false;  // for a group

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "prometheus/registry.h"
+#include "router/generate_work.h"
 #include "router/testing/fake_shard_engine.h"
 #include "router/testing/test_model.h"
 #include "router/testing/wait_for.h"
@@ -139,9 +140,11 @@ class GenerationCallTest : public ::testing::Test {
     context.traceparent = "trace";
     context.arrival = parts_.clock();
     context.deadline = deadline;
-    auto call = GenerationCall::Create(&parts_, context, *admission_.Admit(), caller.on_output());
+    auto call = GenerationCall::Create(&parts_, "Generate", context, *admission_.Admit(),
+                                       caller.on_output());
     caller.SetCall(call);
-    call->Start(request);
+    call->Start(
+        [&](const RequestContext& of_call) { return PrepareGenerate(parts_, of_call, request); });
     return call;
   }
 

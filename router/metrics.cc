@@ -58,6 +58,13 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry)
                                "Tokens of the prompts that were sent to a shard group.")),
       generation_tokens(AddCounter(registry, "facet_router_generation_tokens_total",
                                    "Tokens that were generated.")),
+      chat_reasoning_tokens(AddCounter(registry, "facet_chat_reasoning_tokens_total",
+                                       "Generated tokens that were thoughts, of Chat.")),
+      chat_tool_calls(AddCounter(registry, "facet_chat_tool_calls_total",
+                                 "Tool calls that were given to callers of Chat.")),
+      chat_broken_tool_calls(
+          AddCounter(registry, "facet_chat_broken_tool_calls_total",
+                     "Tool calls that could not be read, and went out as content.")),
       tokenize_seconds(AddHistogram(registry, "facet_router_tokenize_seconds",
                                     "Time to turn one text into token ids.", TokenizeBuckets())),
       time_to_first_token_seconds(
@@ -79,7 +86,9 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry)
                     .Help("Requests that have ended, by method and gRPC status code.")
                     .Register(registry)) {
   // There from the start, so that a rate over it has a first value.
-  requests_.Add({{"method", "Generate"}, {"code", Label(absl::StatusCode::kOk)}});
+  for (const char* method : {"Generate", "Chat"}) {
+    requests_.Add({{"method", method}, {"code", Label(absl::StatusCode::kOk)}});
+  }
 }
 
 void RouterMetrics::CountRequest(const std::string& method, absl::StatusCode code) {

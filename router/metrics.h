@@ -31,6 +31,9 @@ class RouterMetrics {
   prometheus::Counter& reader_pauses;
   prometheus::Counter& prompt_tokens;
   prometheus::Counter& generation_tokens;
+  prometheus::Counter& chat_reasoning_tokens;
+  prometheus::Counter& chat_tool_calls;
+  prometheus::Counter& chat_broken_tool_calls;
   prometheus::Histogram& tokenize_seconds;
   // From the arrival of the request to its first token.
   prometheus::Histogram& time_to_first_token_seconds;

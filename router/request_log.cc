@@ -25,6 +25,8 @@ std::string FormatRequestRecord(const RequestRecord& record, absl::Time now) {
   json["prompt_tokens"] = record.prompt_tokens;
   json["cached_tokens"] = record.cached_tokens;
   json["completion_tokens"] = record.completion_tokens;
+  if (record.reasoning_tokens > 0) json["reasoning_tokens"] = record.reasoning_tokens;
+  if (record.tool_calls > 0) json["tool_calls"] = record.tool_calls;
   json["attempts"] = record.attempts;
   json["total_seconds"] = absl::ToDoubleSeconds(record.total);
   if (record.time_to_first_token.has_value()) {

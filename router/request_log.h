@@ -23,6 +23,8 @@ struct RequestRecord {
   int prompt_tokens = 0;
   int cached_tokens = 0;  // of the prompt
   int completion_tokens = 0;
+  int reasoning_tokens = 0;  // of completion_tokens
+  int tool_calls = 0;
   int attempts = 0;  // groups that it was sent to
   absl::Duration total;
   std::optional<absl::Duration> time_to_first_token;
@@ -31,9 +33,9 @@ struct RequestRecord {
 
 // One line of JSON, without the line's end:
 //   time, method, request_id, trace_id, code, message, model, group, finish_reason, completions,
-//   prompt_tokens, cached_tokens, completion_tokens, attempts, total_seconds,
-//   time_to_first_token_seconds, queue_seconds
-// What is empty or unset is left out.
+//   prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, tool_calls, attempts,
+//   total_seconds, time_to_first_token_seconds, queue_seconds
+// What is empty or unset is left out, and of reasoning_tokens and tool_calls 0.
 std::string FormatRequestRecord(const RequestRecord& record, absl::Time now);
 
 // Where the lines go. Must be thread-safe.

@@ -59,10 +59,8 @@ uint64_t RequestValidator::RandomSeed() {
   return generator();
 }
 
-absl::StatusOr<GenerationSpec> RequestValidator::Validate(
-    const v1::GenerateRequest& request) const {
-  FACET_RETURN_IF_ERROR(ValidateModel(request.model()));
-  FACET_RETURN_IF_ERROR(ValidatePrompt(request.prompt()));
+template <typename Request>
+absl::StatusOr<GenerationSpec> RequestValidator::Resolve(const Request& request) const {
   GenerationSpec spec;
   FACET_RETURN_IF_ERROR(ResolveSampling(request.sampling(), &spec.sampling));
   FACET_RETURN_IF_ERROR(ResolveStopping(request.stopping(), &spec));
@@ -70,23 +68,11 @@ absl::StatusOr<GenerationSpec> RequestValidator::Validate(
     FACET_RETURN_IF_ERROR(CheckTopLogprobs("logprobs", request.logprobs()));
     spec.logprobs = request.logprobs();
   }
-  if (request.has_prompt_logprobs()) {
-    FACET_RETURN_IF_ERROR(CheckTopLogprobs("prompt_logprobs", request.prompt_logprobs()));
-    spec.prompt_logprobs = request.prompt_logprobs();
-  }
   if (request.n() < 0 || request.n() > RequestLimits::kMaxCompletions) {
     return FieldError("n", request.n(),
                       absl::StrCat("0 to ", RequestLimits::kMaxCompletions, "; 0 is one"));
   }
   spec.n = std::max(1, request.n());
-  // What is not done must not be passed over in silence.
-  if (request.response_format().format_case() != v1::ResponseFormat::FORMAT_NOT_SET) {
-    return absl::FailedPreconditionError("response_format is set; this router enforces none");
-  }
-  if (request.media_size() > 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "media has ", request.media_size(), " entries; this router takes text and token ids only"));
-  }
   if (request.cache_salt().size() > RequestLimits::kMaxCacheSaltBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("cache_salt has ", request.cache_salt().size(), " bytes; at most ",
@@ -99,8 +85,34 @@ absl::StatusOr<GenerationSpec> RequestValidator::Validate(
         absl::StrCat("-", RequestLimits::kMaxPriority, " to ", RequestLimits::kMaxPriority));
   }
   spec.priority = request.priority();
+  return spec;
+}
+
+absl::StatusOr<GenerationSpec> RequestValidator::Validate(
+    const v1::GenerateRequest& request) const {
+  FACET_RETURN_IF_ERROR(ValidateModel(request.model()));
+  FACET_RETURN_IF_ERROR(ValidatePrompt(request.prompt()));
+  FACET_ASSIGN_OR_RETURN(GenerationSpec spec, Resolve(request));
+  if (request.has_prompt_logprobs()) {
+    FACET_RETURN_IF_ERROR(CheckTopLogprobs("prompt_logprobs", request.prompt_logprobs()));
+    spec.prompt_logprobs = request.prompt_logprobs();
+  }
+  // What is not done must not be passed over in silence.
+  if (request.response_format().format_case() != v1::ResponseFormat::FORMAT_NOT_SET) {
+    return absl::FailedPreconditionError("response_format is set; this router enforces none");
+  }
+  if (request.media_size() > 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "media has ", request.media_size(), " entries; this router takes text and token ids only"));
+  }
   spec.show_special = request.show_special();
   return spec;
+}
+
+absl::StatusOr<GenerationSpec> RequestValidator::ResolveShared(
+    const v1::ChatRequest& request) const {
+  FACET_RETURN_IF_ERROR(ValidateModel(request.model()));
+  return Resolve(request);
 }
 
 absl::Status RequestValidator::ValidateModel(const std::string& name) const {

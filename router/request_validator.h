@@ -44,6 +44,10 @@ class RequestValidator {
   // Everything but the lengths in tokens, which FitToContext checks.
   absl::StatusOr<GenerationSpec> Validate(const v1::GenerateRequest& request) const;
 
+  // What Chat shares with Generate: of the model's name, `sampling`, `stopping`, `logprobs`, `n`,
+  // `cache_salt` and `priority`.
+  absl::StatusOr<GenerationSpec> ResolveShared(const v1::ChatRequest& request) const;
+
   // The pieces of Validate that other calls need too.
   absl::Status ValidateModel(const std::string& name) const;
   absl::Status ValidatePrompt(const v1::Prompt& prompt) const;
@@ -54,7 +58,11 @@ class RequestValidator {
   // A number that no other request is likely to get.
   static uint64_t RandomSeed();
 
+  const RequestLimits& limits() const { return limits_; }
+
  private:
+  template <typename Request>
+  absl::StatusOr<GenerationSpec> Resolve(const Request& request) const;
   absl::Status ResolveSampling(const v1::SamplingParams& params,
                                internal::SamplingSettings* out) const;
   absl::Status ResolveStopping(const v1::StoppingParams& params, GenerationSpec* out) const;

@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
+#include "router/chat/chat_work.h"
+#include "router/generate_work.h"
 
 namespace facet {
 namespace {
@@ -26,6 +28,14 @@ RouterParts MakeParts(const Router::Options& options) {
   parts.max_buffered_tokens = options.max_buffered_tokens;
   parts.max_read_pause = options.max_read_pause;
   return parts;
+}
+
+v1::ChatTemplate DescribeTemplate(const ServedModel& model) {
+  v1::ChatTemplate out;
+  out.set_variant(Name(model.chat_template.variant));
+  out.set_sha256(model.chat_template.sha256);
+  out.set_warning(model.chat_template.warning);
+  return out;
 }
 
 GroupDirectory::Options MakeDirectoryOptions(const Router::Options& options,
@@ -83,7 +93,8 @@ Router::Router(Options options, prometheus::Registry& registry, GroupDirectory::
       metrics_(registry),
       validator_(model_.get(), options.limits),
       prompts_(model_.get()),
-      text_calls_(model_.get(), &validator_, &prompts_, &metrics_),
+      chat_(model_.get(), &validator_),
+      text_calls_(model_.get(), &validator_, &prompts_, &chat_, &metrics_),
       admission_(options.max_requests),
       parts_(MakeParts(options)),
       groups_(MakeDirectoryOptions(options, *model_),
@@ -105,14 +116,33 @@ Router::Router(Options options, prometheus::Registry& registry, GroupDirectory::
 std::shared_ptr<GenerationCall> Router::Generate(const v1::GenerateRequest& request,
                                                  RequestContext context,
                                                  std::function<void()> on_output) {
+  return Begin("Generate", std::move(context), std::move(on_output),
+               [this, request](const RequestContext& of_call) {
+                 return PrepareGenerate(parts_, of_call, request);
+               });
+}
+
+std::shared_ptr<GenerationCall> Router::Chat(const v1::ChatRequest& request, RequestContext context,
+                                             std::function<void()> on_output) {
+  return Begin("Chat", std::move(context), std::move(on_output),
+               [this, request](const RequestContext& of_call) {
+                 return PrepareChat(parts_, chat_, of_call, request);
+               });
+}
+
+std::shared_ptr<GenerationCall> Router::Begin(std::string method, RequestContext context,
+                                              std::function<void()> on_output,
+                                              GenerationCall::Prepare prepare) {
   absl::StatusOr<Admission::Permit> permit = admission_.Admit();
   absl::Status refusal = permit.status();
   std::shared_ptr<GenerationCall> call = GenerationCall::Create(
-      &parts_, std::move(context), permit.ok() ? *std::move(permit) : Admission::Permit(),
-      std::move(on_output));
+      &parts_, std::move(method), std::move(context),
+      permit.ok() ? *std::move(permit) : Admission::Permit(), std::move(on_output));
   readers_.Add(call);
-  // The request is copied: the caller may be gone before a thread is free.
-  if (refusal.ok()) refusal = pool_.Run([call, request] { call->Start(request); });
+  // What `prepare` holds of the request is a copy: the caller may be gone before a thread is free.
+  if (refusal.ok()) {
+    refusal = pool_.Run([call, prepare = std::move(prepare)] { call->Start(prepare); });
+  }
   if (!refusal.ok()) call->Cancel(std::move(refusal));
   return call;
 }
@@ -152,6 +182,7 @@ v1::Model Router::Describe() const {
   out.set_vocab_size(model_->vocab_size());
   out.set_context_length(groups_.context_length());
   out.set_has_tokenizer(model_->tokenizer != nullptr);
+  if (model_->tokenizer != nullptr) *out.mutable_chat_template() = DescribeTemplate(*model_);
   out.add_modalities("text");
   out.set_ready_groups(groups_.ready_groups());
   out.set_total_groups(groups_.total_groups());

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -11,6 +12,7 @@
 #include "proto/facet/v1/generation.pb.h"
 #include "proto/facet/v1/models.pb.h"
 #include "router/admission.h"
+#include "router/chat/chat_prompts.h"
 #include "router/generation_call.h"
 #include "router/group_directory.h"
 #include "router/metrics.h"
@@ -19,6 +21,7 @@
 #include "router/request_context.h"
 #include "router/request_log.h"
 #include "router/request_validator.h"
+#include "router/router_parts.h"
 #include "router/served_model.h"
 #include "router/task_pool.h"
 #include "router/text_calls.h"
@@ -36,7 +39,7 @@ class Router {
     ShardClient::Options connection;  // to each group; address and model are set by the router
     absl::Duration resolve_interval = absl::Seconds(5);
     absl::Duration wait_for_group = absl::ZeroDuration();
-    int max_requests = 256;     // Generate calls at the same time; >= 1
+    int max_requests = 256;     // Generate and Chat calls at the same time; >= 1
     int tokenizer_threads = 1;  // >= 1
     RequestLimits limits;
     // Of one slow caller: see RouterParts.
@@ -57,6 +60,8 @@ class Router {
   // Begins a generation. The owner takes its output until the end, then calls Finalize.
   std::shared_ptr<GenerationCall> Generate(const v1::GenerateRequest& request,
                                            RequestContext context, std::function<void()> on_output);
+  std::shared_ptr<GenerationCall> Chat(const v1::ChatRequest& request, RequestContext context,
+                                       std::function<void()> on_output);
 
   // Runs a call that has one answer on the router's threads, counts and logs it, then calls `done`
   // with its status. Where the queue is full, `done` is called at once.
@@ -73,6 +78,9 @@ class Router {
 
  private:
   Router(Options options, prometheus::Registry& registry, GroupDirectory::OnChange on_change);
+  std::shared_ptr<GenerationCall> Begin(std::string method, RequestContext context,
+                                        std::function<void()> on_output,
+                                        GenerationCall::Prepare prepare);
   void Record(const std::string& method, const RequestContext& context, const absl::Status& status);
 
   // In the order of their uses: each may use those above it.
@@ -80,6 +88,7 @@ class Router {
   RouterMetrics metrics_;
   const RequestValidator validator_;
   const PromptBuilder prompts_;
+  const ChatPrompts chat_;
   const TextCalls text_calls_;
   Admission admission_;
   RouterParts parts_;

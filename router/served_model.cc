@@ -55,6 +55,22 @@ absl::Status LoadTokenizer(const std::filesystem::path& model_dir, ServedModel* 
   return absl::OkStatus();
 }
 
+absl::Status LoadChatTemplate(const std::string& model_dir, UnknownTemplatePolicy policy,
+                              ServedModel* model) {
+  if (model->tokenizer == nullptr) return absl::OkStatus();
+  FACET_ASSIGN_OR_RETURN(model->chat_template,
+                         ChooseChatTemplate(model_dir, model->config, policy));
+  const TemplateChoice& choice = model->chat_template;
+  if (!choice.warning.empty()) {
+    FACET_LOG(Warning) << choice.warning;
+  } else {
+    FACET_LOG(Info) << "chat template: " << Name(choice.variant)
+                    << (choice.sha256.empty() ? ", since the checkpoint has none"
+                                              : ", sha256 " + choice.sha256);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status LoadFingerprint(const std::string& model_dir, ServedModel* model) {
   auto checkpoint = OpenCheckpoint(model_dir);
   if (absl::IsNotFound(checkpoint.status())) {
@@ -78,13 +94,14 @@ std::string FolderName(const std::string& model_dir) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<const ServedModel>> LoadServedModel(const std::string& model_dir,
-                                                                   const std::string& name) {
+absl::StatusOr<std::unique_ptr<const ServedModel>> LoadServedModel(
+    const std::string& model_dir, const std::string& name, UnknownTemplatePolicy unknown_template) {
   auto model = std::make_unique<ServedModel>();
   model->name = name.empty() ? FolderName(model_dir) : name;
   FACET_ASSIGN_OR_RETURN(model->config, LoadModelConfig(model_dir));
   FACET_ASSIGN_OR_RETURN(model->generation, LoadGenerationConfig(model_dir, model->config));
   FACET_RETURN_IF_ERROR(LoadTokenizer(model_dir, model.get()));
+  FACET_RETURN_IF_ERROR(LoadChatTemplate(model_dir, unknown_template, model.get()));
   FACET_RETURN_IF_ERROR(LoadFingerprint(model_dir, model.get()));
   return std::unique_ptr<const ServedModel>(std::move(model));
 }

@@ -1,6 +1,7 @@
 #include "router/text_calls.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -53,6 +54,14 @@ absl::Status TextCalls::CountTokens(const v1::CountTokensRequest& request,
   FACET_RETURN_IF_ERROR(validator_->ValidatePrompt(request.prompt()));
   FACET_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, prompts_->Build(request.prompt()));
   response->set_prompt_tokens(static_cast<int32_t>(ids.size()));
+  return absl::OkStatus();
+}
+
+absl::Status TextCalls::RenderChat(const v1::ChatRequest& request,
+                                   v1::RenderChatResponse* response) const {
+  FACET_ASSIGN_OR_RETURN(ChatPrompt prompt, chat_->Make(request));
+  response->set_prompt(std::move(prompt.text));
+  response->mutable_token_ids()->Add(prompt.token_ids.begin(), prompt.token_ids.end());
   return absl::OkStatus();
 }
 

@@ -3,6 +3,7 @@
 
 #include "absl/status/status.h"
 #include "proto/facet/v1/generation.pb.h"
+#include "router/chat/chat_prompts.h"
 #include "router/metrics.h"
 #include "router/prompt_builder.h"
 #include "router/request_validator.h"
@@ -17,8 +18,8 @@ class TextCalls {
  public:
   // All must outlive it.
   TextCalls(const ServedModel* model, const RequestValidator* validator,
-            const PromptBuilder* prompts, RouterMetrics* metrics)
-      : model_(model), validator_(validator), prompts_(prompts), metrics_(metrics) {}
+            const PromptBuilder* prompts, const ChatPrompts* chat, RouterMetrics* metrics)
+      : model_(model), validator_(validator), prompts_(prompts), chat_(chat), metrics_(metrics) {}
 
   absl::Status Tokenize(const v1::TokenizeRequest& request, v1::TokenizeResponse* response) const;
   absl::Status Detokenize(const v1::DetokenizeRequest& request,
@@ -26,11 +27,14 @@ class TextCalls {
   // Counts prompts that are too long for the context too.
   absl::Status CountTokens(const v1::CountTokensRequest& request,
                            v1::CountTokensResponse* response) const;
+  // The prompt of a request that Chat would take, lengths in tokens aside. Errors as ChatPrompts'.
+  absl::Status RenderChat(const v1::ChatRequest& request, v1::RenderChatResponse* response) const;
 
  private:
   const ServedModel* const model_;
   const RequestValidator* const validator_;
   const PromptBuilder* const prompts_;
+  const ChatPrompts* const chat_;
   RouterMetrics* const metrics_;
 };
 

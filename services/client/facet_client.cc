@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "services/client/bench_command.h"
+#include "services/client/chat_command.h"
 #include "services/client/command.h"
 #include "services/client/generate_command.h"
 #include "services/client/models_command.h"
@@ -19,6 +20,8 @@ constexpr char kUsage[] =
     "usage: facet COMMAND [flags]\n"
     "\n"
     "  generate    answer a prompt\n"
+    "  chat        answer a message, with tools if there are any\n"
+    "  render      the prompt that a chat would be\n"
     "  tokenize    token ids of a text\n"
     "  detokenize  text of token ids\n"
     "  count       how many tokens a prompt has\n"
@@ -32,7 +35,8 @@ constexpr char kUsage[] =
 int main(int argc, char** argv) {
   using Command = std::function<int(const std::vector<std::string>&)>;
   const std::map<std::string, Command> commands = {
-      {"generate", facet::RunGenerate},     {"tokenize", facet::RunTokenize},
+      {"generate", facet::RunGenerate},     {"chat", facet::RunChat},
+      {"render", facet::RunRender},         {"tokenize", facet::RunTokenize},
       {"detokenize", facet::RunDetokenize}, {"count", facet::RunCount},
       {"models", facet::RunModels},         {"bench", facet::RunBench},
   };

@@ -1,5 +1,6 @@
 #include "services/router/generation_service.h"
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -10,24 +11,27 @@
 namespace facet {
 namespace {
 
-// Writes the output of one GenerationCall to its stream: one write at a time, the next when the
-// last is done.
-class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateResponse>,
-                              public std::enable_shared_from_this<GenerateReactor> {
+// Writes the output of one GenerationCall, whose messages are Responses, to its stream: one write
+// at a time, the next when the last is done.
+template <typename Response>
+class CallReactor final : public grpc::ServerWriteReactor<Response>,
+                          public std::enable_shared_from_this<CallReactor<Response>> {
  public:
+  // Makes the call; it says when it has something new.
+  using BeginCall =
+      std::function<std::shared_ptr<GenerationCall>(RequestContext, std::function<void()>)>;
+
   // The reactor lives until OnDone.
-  static GenerateReactor* Begin(Router* router, grpc::CallbackServerContext* context,
-                                const v1::GenerateRequest& request) {
-    std::shared_ptr<GenerateReactor> reactor(new GenerateReactor(context));
+  static CallReactor* Begin(grpc::CallbackServerContext* context, const BeginCall& begin_call) {
+    std::shared_ptr<CallReactor> reactor(new CallReactor(context));
     reactor->self_ = reactor;
-    const std::weak_ptr<GenerateReactor> weak = reactor;
+    const std::weak_ptr<CallReactor> weak = reactor;
     RequestContext request_context = TakeRequestContext(*context);
     reactor->arrival_ = request_context.arrival;
     reactor->deadline_ = request_context.deadline;
-    std::shared_ptr<GenerationCall> call =
-        router->Generate(request, std::move(request_context), [weak] {
-          if (const auto alive = weak.lock()) alive->Pump();
-        });
+    std::shared_ptr<GenerationCall> call = begin_call(std::move(request_context), [weak] {
+      if (const auto alive = weak.lock()) alive->Pump();
+    });
     {
       std::lock_guard<std::mutex> lock(reactor->mutex_);
       reactor->call_ = std::move(call);
@@ -37,7 +41,7 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
   }
 
  private:
-  explicit GenerateReactor(grpc::CallbackServerContext* context) : context_(context) {}
+  explicit CallReactor(grpc::CallbackServerContext* context) : context_(context) {}
 
   void Pump() {
     const std::shared_ptr<GenerationCall> call = Call();
@@ -50,11 +54,11 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
         break;
       case GenerationCall::Taken::kMessage:
         writing_ = true;
-        StartWrite(&message_);
+        this->StartWrite(&message_);
         break;
       case GenerationCall::Taken::kEnd:
         finished_ = true;
-        Finish(FinalStatus(status, *context_));
+        this->Finish(FinalStatus(status, *context_));
         break;
     }
   }
@@ -97,11 +101,11 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
   grpc::CallbackServerContext* const context_;
   absl::Time arrival_;
   absl::Time deadline_;
-  std::shared_ptr<GenerateReactor> self_;
+  std::shared_ptr<CallReactor> self_;
 
   std::mutex mutex_;
   std::shared_ptr<GenerationCall> call_;
-  v1::GenerateResponse message_;  // being written while writing_
+  Response message_;  // being written while writing_
   bool writing_ = false;
   bool finished_ = false;
 };
@@ -110,7 +114,26 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
 
 grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Generate(
     grpc::CallbackServerContext* context, const v1::GenerateRequest* request) {
-  return GenerateReactor::Begin(router_, context, *request);
+  return CallReactor<v1::GenerateResponse>::Begin(
+      context, [&](RequestContext of_call, std::function<void()> on_output) {
+        return router_->Generate(*request, std::move(of_call), std::move(on_output));
+      });
+}
+
+grpc::ServerWriteReactor<v1::ChatResponse>* GenerationService::Chat(
+    grpc::CallbackServerContext* context, const v1::ChatRequest* request) {
+  return CallReactor<v1::ChatResponse>::Begin(
+      context, [&](RequestContext of_call, std::function<void()> on_output) {
+        return router_->Chat(*request, std::move(of_call), std::move(on_output));
+      });
+}
+
+grpc::ServerUnaryReactor* GenerationService::RenderChat(grpc::CallbackServerContext* context,
+                                                        const v1::ChatRequest* request,
+                                                        v1::RenderChatResponse* response) {
+  return RunUnary("RenderChat", context, [request, response](const TextCalls& calls) {
+    return calls.RenderChat(*request, response);
+  });
 }
 
 grpc::ServerUnaryReactor* GenerationService::Tokenize(grpc::CallbackServerContext* context,

@@ -58,6 +58,9 @@ ABSL_FLAG(int, max_buffered_tokens, 1024,
 ABSL_FLAG(absl::Duration, max_read_pause, absl::Minutes(1),
           "A caller that reads nothing for this long, though its request is paused or over and "
           "output waits, loses it with RESOURCE_EXHAUSTED; after as long again it is cut off.");
+ABSL_FLAG(std::string, unknown_chat_template, "warn",
+          "What to do about a checkpoint whose chat template is none of the published ones: warn "
+          "uses the published one that goes with its size, and says so; refuse does not start.");
 ABSL_FLAG(absl::Duration, grace_period, absl::Seconds(30),
           "After SIGTERM: how long running requests may take to finish.");
 ABSL_FLAG(absl::Duration, drain_delay, absl::ZeroDuration(),
@@ -79,6 +82,14 @@ ServerShellOptions ShellOptions() {
   return options;
 }
 
+absl::StatusOr<UnknownTemplatePolicy> TemplatePolicy() {
+  const std::string policy = absl::GetFlag(FLAGS_unknown_chat_template);
+  if (policy == "warn") return UnknownTemplatePolicy::kUseOurs;
+  if (policy == "refuse") return UnknownTemplatePolicy::kRefuse;
+  return absl::InvalidArgumentError("--unknown_chat_template is '" + policy +
+                                    "'; allowed: warn, refuse");
+}
+
 absl::StatusOr<Router::Options> RouterOptions() {
   Router::Options options;
   FACET_ASSIGN_OR_RETURN(options.groups, ParseGroupAddresses(absl::GetFlag(FLAGS_groups)));
@@ -94,8 +105,9 @@ absl::StatusOr<Router::Options> RouterOptions() {
       static_cast<size_t>(std::max(0, absl::GetFlag(FLAGS_max_prompt_bytes)));
   options.max_buffered_tokens = absl::GetFlag(FLAGS_max_buffered_tokens);
   options.max_read_pause = absl::GetFlag(FLAGS_max_read_pause);
-  FACET_ASSIGN_OR_RETURN(
-      options.model, LoadServedModel(absl::GetFlag(FLAGS_model), absl::GetFlag(FLAGS_model_name)));
+  FACET_ASSIGN_OR_RETURN(const UnknownTemplatePolicy policy, TemplatePolicy());
+  FACET_ASSIGN_OR_RETURN(options.model, LoadServedModel(absl::GetFlag(FLAGS_model),
+                                                        absl::GetFlag(FLAGS_model_name), policy));
   return options;
 }
 

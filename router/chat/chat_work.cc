@@ -1,0 +1,58 @@
+#include "router/chat/chat_work.h"
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "router/chat/chat_output.h"
+
+namespace facet {
+namespace {
+
+void SetReasoningBudget(const ChatSpec& spec, const ChatPrompts& chat, bool starts_in_thought,
+                        internal::SubmitRequest* submit) {
+  if (!spec.max_reasoning_tokens.has_value() || chat.close_channel_id() < 0) return;
+  internal::ReasoningBudget& budget = *submit->mutable_reasoning_budget();
+  budget.set_max_tokens(*spec.max_reasoning_tokens);
+  budget.set_starts_in_thought(starts_in_thought);
+  budget.set_open_token(chat.open_channel_id());
+  budget.set_close_token(chat.close_channel_id());
+}
+
+internal::Grammar::ThoughtStart ThoughtStartOf(const ChatSpec& spec, bool starts_in_thought) {
+  if (starts_in_thought) return internal::Grammar::IN_THOUGHT;
+  return spec.max_reasoning_tokens == 0 ? internal::Grammar::ANSWER : internal::Grammar::MAY_THINK;
+}
+
+}  // namespace
+
+absl::StatusOr<CallWork> PrepareChat(const RouterParts& parts, const ChatPrompts& chat,
+                                     const RequestContext& context,
+                                     const v1::ChatRequest& request) {
+  FACET_ASSIGN_OR_RETURN(ChatSpec spec, chat.Validate(request));
+  const absl::Time began = parts.clock();
+  FACET_ASSIGN_OR_RETURN(const ChatPrompt prompt, chat.Make(spec));
+  parts.metrics->tokenize_seconds.Observe(absl::ToDoubleSeconds(parts.clock() - began));
+  FACET_RETURN_IF_ERROR(FitToContext(static_cast<int64_t>(prompt.token_ids.size()),
+                                     parts.groups->context_length(), &spec.generation));
+
+  CallWork work;
+  work.submit = MakeSubmit(spec.generation, prompt.token_ids);
+  if (spec.grammar.has_value()) {
+    *work.submit.mutable_grammar() = std::move(*spec.grammar);
+    work.submit.mutable_grammar()->set_thought_start(ThoughtStartOf(spec, prompt.ends_in_thought));
+  }
+  SetReasoningBudget(spec, chat, prompt.ends_in_thought, &work.submit);
+  ChatOutput::Options options;
+  options.model = parts.model;
+  options.control_tokens = &chat.control_tokens();
+  options.starts_in_thought = prompt.ends_in_thought;
+  options.start.set_request_id(context.request_id);
+  options.start.set_model(parts.model->name);
+  options.start.set_prompt_tokens(static_cast<int32_t>(prompt.token_ids.size()));
+  work.output = std::make_unique<ChatOutput>(std::move(options), spec);
+  return work;
+}
+
+}  // namespace facet

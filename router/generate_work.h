@@ -1,0 +1,19 @@
+#ifndef FACET_ROUTER_GENERATE_WORK_H_
+#define FACET_ROUTER_GENERATE_WORK_H_
+
+#include "absl/status/statusor.h"
+#include "proto/facet/v1/generation.pb.h"
+#include "router/call_work.h"
+#include "router/request_context.h"
+#include "router/router_parts.h"
+
+namespace facet {
+
+// Validates a Generate request, tokenizes its prompt and fits it to the context; the output gives
+// v1::GenerateResponse. Errors as RequestValidator's and PromptBuilder's. Thread-safe.
+absl::StatusOr<CallWork> PrepareGenerate(const RouterParts& parts, const RequestContext& context,
+                                         const v1::GenerateRequest& request);
+
+}  // namespace facet
+
+#endif  // FACET_ROUTER_GENERATE_WORK_H_
