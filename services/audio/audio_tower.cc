@@ -7,12 +7,14 @@
 
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "kernels/cpu/parallel_rows.h"
 #include "kernels/ops/matmul.h"
 #include "kernels/ops/rms_norm.h"
 #include "services/audio/audio_weights.h"
 #include "services/audio/banded_attention.h"
 #include "services/audio/mel_features.h"
 #include "services/audio/subsampling.h"
+#include "services/encoder/host_threads.h"
 
 namespace facet {
 namespace {
@@ -29,39 +31,44 @@ struct Activations {
   Buffer q, k, v, mixed;   // [T, D]
   Buffer wide, partial;    // [T, 4 D], [T, D]
 
-  static absl::StatusOr<Activations> Create(Backend& backend, int64_t frames, int64_t hidden) {
-    Activations a;
-    for (Buffer* buffer :
-         {&a.residual, &a.normed, &a.clipped, &a.q, &a.k, &a.v, &a.mixed, &a.partial}) {
-      FACET_ASSIGN_OR_RETURN(*buffer, backend.Allocate(static_cast<size_t>(frames * hidden * 4)));
+  int64_t capacity = 0;  // frames
+
+  absl::Status Reserve(Backend& backend, int64_t frames, int64_t hidden) {
+    if (frames <= capacity) return absl::OkStatus();
+    capacity = 0;
+    for (Buffer* buffer : {&residual, &normed, &clipped, &q, &k, &v, &mixed, &partial, &wide}) {
+      *buffer = Buffer();  // before the new one is taken
+      const int64_t width = buffer == &wide ? 4 * hidden : hidden;
+      FACET_ASSIGN_OR_RETURN(*buffer, backend.Allocate(static_cast<size_t>(frames * width * 4)));
     }
-    FACET_ASSIGN_OR_RETURN(a.wide, backend.Allocate(static_cast<size_t>(frames * hidden * 16)));
-    return a;
+    capacity = frames;
+    return absl::OkStatus();
   }
 };
 
 float Sigmoid(float x) { return 1 / (1 + std::exp(-x)); }
 
-void Silu(const Tensor& x) {
-  for (int64_t t = 0; t < x.rows; ++t) {
+void Silu(ThreadPool& pool, const Tensor& x) {
+  cpu::ParallelRows(pool, x.rows, x.cols, [&](int64_t t) {
     float* const row = x.f32(t);
     for (int64_t c = 0; c < x.cols; ++c) row[c] *= Sigmoid(row[c]);
-  }
+  });
 }
 
 // out[t, c] = x[t, c] * sigmoid(x[t, D + c])
-void GatedLinearUnit(const Tensor& x, const Tensor& out) {
-  for (int64_t t = 0; t < x.rows; ++t) {
+void GatedLinearUnit(ThreadPool& pool, const Tensor& x, const Tensor& out) {
+  cpu::ParallelRows(pool, x.rows, x.cols, [&](int64_t t) {
     const float* const row = x.f32(t);
     float* const to = out.f32(t);
     for (int64_t c = 0; c < out.cols; ++c) to[c] = row[c] * Sigmoid(row[out.cols + c]);
-  }
+  });
 }
 
 // Each channel by itself, over this and earlier frames of the clip. taps: [kernel, D].
-void CausalDepthwiseConv(const Tensor& x, const std::vector<float>& taps, const Tensor& out) {
+void CausalDepthwiseConv(ThreadPool& pool, const Tensor& x, const std::vector<float>& taps,
+                         const Tensor& out) {
   const auto kernel = static_cast<int64_t>(taps.size()) / x.cols;
-  for (int64_t t = 0; t < x.rows; ++t) {
+  cpu::ParallelRows(pool, x.rows, kernel * x.cols, [&](int64_t t) {
     float* const to = out.f32(t);
     std::fill_n(to, out.cols, 0.0f);
     for (int64_t j = std::max<int64_t>(0, kernel - 1 - t); j < kernel; ++j) {
@@ -69,7 +76,7 @@ void CausalDepthwiseConv(const Tensor& x, const std::vector<float>& taps, const 
       const float* const tap = taps.data() + j * x.cols;
       for (int64_t c = 0; c < out.cols; ++c) to[c] += tap[c] * from[c];
     }
-  }
+  });
 }
 
 }  // namespace
@@ -78,16 +85,18 @@ struct AudioTower::Impl {
   AudioConfig config;
   AudioWeights weights;
   Backend* backend = nullptr;
+  Activations a;  // of the last batch; kept for the next
 
   int64_t hidden() const { return config.hidden_size; }
+  ThreadPool& pool() const { return HostThreads(*backend); }
   float eps() const { return static_cast<float>(config.rms_norm_eps); }
 
   absl::StatusOr<FrameMap> SubsampleClip(const std::vector<float>& mel) const;
-  void FeedForward(const AudioFeedForwardWeights& w, int64_t frames, const Activations& a) const;
-  void Attention(const AudioAttentionWeights& w, const std::vector<ClipRows>& clips, int64_t frames,
-                 const Activations& a) const;
-  void Convolution(const AudioConvWeights& w, const std::vector<ClipRows>& clips, int64_t frames,
-                   const Activations& a) const;
+  void FeedForward(const AudioFeedForwardWeights& w, int64_t frames) const;
+  void Attention(const AudioAttentionWeights& w, const std::vector<ClipRows>& clips,
+                 int64_t frames) const;
+  void Convolution(const AudioConvWeights& w, const std::vector<ClipRows>& clips,
+                   int64_t frames) const;
   absl::StatusOr<SoftAudio> Exit(const Tensor& frames) const;
 };
 
@@ -103,21 +112,20 @@ absl::StatusOr<FrameMap> AudioTower::Impl::SubsampleClip(const std::vector<float
   return map;
 }
 
-void AudioTower::Impl::FeedForward(const AudioFeedForwardWeights& w, int64_t frames,
-                                   const Activations& a) const {
+void AudioTower::Impl::FeedForward(const AudioFeedForwardWeights& w, int64_t frames) const {
   const Tensor residual = a.residual.View(frames, hidden());
   const Tensor normed = a.normed.View(frames, hidden());
   const Tensor wide = a.wide.View(frames, 4 * hidden());
   const Tensor partial = a.partial.View(frames, hidden());
   ops::RmsNorm(*backend, residual, w.pre_norm.data(), eps(), normed);
   w.up.Apply(*backend, normed, normed, wide);
-  Silu(wide);
+  Silu(pool(), wide);
   w.down.Apply(*backend, wide, wide, partial);
   ops::AddRmsNorm(*backend, partial, w.post_norm.data(), eps(), 1, residual);
 }
 
 void AudioTower::Impl::Attention(const AudioAttentionWeights& w, const std::vector<ClipRows>& clips,
-                                 int64_t frames, const Activations& a) const {
+                                 int64_t frames) const {
   const Tensor residual = a.residual.View(frames, hidden());
   const Tensor normed = a.normed.View(frames, hidden());
   const Tensor clipped = a.clipped.View(frames, hidden());
@@ -129,15 +137,16 @@ void AudioTower::Impl::Attention(const AudioAttentionWeights& w, const std::vect
   w.k.Apply(*backend, normed, clipped, k);
   w.v.Apply(*backend, normed, clipped, v);
   for (const ClipRows& clip : clips) {
-    BandedAttention(config, w, q.Rows(clip.first, clip.count), k.Rows(clip.first, clip.count),
-                    v.Rows(clip.first, clip.count), mixed.Rows(clip.first, clip.count));
+    BandedAttention(pool(), config, w, q.Rows(clip.first, clip.count),
+                    k.Rows(clip.first, clip.count), v.Rows(clip.first, clip.count),
+                    mixed.Rows(clip.first, clip.count));
   }
   w.post.Apply(*backend, mixed, mixed, partial);
   ops::AddRmsNorm(*backend, partial, w.post_norm.data(), eps(), 1, residual);
 }
 
 void AudioTower::Impl::Convolution(const AudioConvWeights& w, const std::vector<ClipRows>& clips,
-                                   int64_t frames, const Activations& a) const {
+                                   int64_t frames) const {
   const Tensor residual = a.residual.View(frames, hidden());
   const Tensor normed = a.normed.View(frames, hidden());
   const Tensor both = a.wide.View(frames, 2 * hidden());
@@ -145,17 +154,17 @@ void AudioTower::Impl::Convolution(const AudioConvWeights& w, const std::vector<
   const Tensor partial = a.partial.View(frames, hidden());
   ops::RmsNorm(*backend, residual, w.pre_norm.data(), eps(), normed);
   w.start.Apply(*backend, normed, normed, both);
-  GatedLinearUnit(both, gated);
+  GatedLinearUnit(pool(), both, gated);
   for (const ClipRows& clip : clips) {
-    CausalDepthwiseConv(gated.Rows(clip.first, clip.count), w.taps,
+    CausalDepthwiseConv(pool(), gated.Rows(clip.first, clip.count), w.taps,
                         mixed.Rows(clip.first, clip.count));
   }
   ops::RmsNorm(*backend, mixed, w.conv_norm.data(), eps(), mixed);
-  Silu(mixed);
+  Silu(pool(), mixed);
   w.end.Apply(*backend, mixed, mixed, partial);
-  for (int64_t t = 0; t < frames; ++t) {
+  cpu::ParallelRows(pool(), frames, hidden(), [&](int64_t t) {
     for (int64_t c = 0; c < hidden(); ++c) residual.f32(t)[c] += partial.f32(t)[c];
-  }
+  });
 }
 
 // frames: one clip's rows of the residual, [count, D].
@@ -207,9 +216,8 @@ absl::StatusOr<std::vector<SoftAudio>> AudioTower::Encode(
     maps.push_back(std::move(map));
   }
   if (frames == 0) return std::vector<SoftAudio>();
-  FACET_ASSIGN_OR_RETURN(const Activations a,
-                         Activations::Create(*impl_->backend, frames, impl_->hidden()));
-  const Tensor residual = a.residual.View(frames, impl_->hidden());
+  FACET_RETURN_IF_ERROR(impl_->a.Reserve(*impl_->backend, frames, impl_->hidden()));
+  const Tensor residual = impl_->a.residual.View(frames, impl_->hidden());
   for (size_t i = 0; i < maps.size(); ++i) {
     const int64_t flat = int64_t{maps[i].bands} * maps[i].channels;
     const Tensor x = {maps[i].values.data(), DType::kF32, maps[i].frames, flat, flat};
@@ -217,10 +225,10 @@ absl::StatusOr<std::vector<SoftAudio>> AudioTower::Encode(
                 residual.Rows(rows[i].first, rows[i].count));
   }
   for (const AudioLayerWeights& layer : impl_->weights.layers) {
-    impl_->FeedForward(layer.feed_forward1, frames, a);
-    impl_->Attention(layer.attention, rows, frames, a);
-    impl_->Convolution(layer.conv, rows, frames, a);
-    impl_->FeedForward(layer.feed_forward2, frames, a);
+    impl_->FeedForward(layer.feed_forward1, frames);
+    impl_->Attention(layer.attention, rows, frames);
+    impl_->Convolution(layer.conv, rows, frames);
+    impl_->FeedForward(layer.feed_forward2, frames);
     ops::RmsNorm(*impl_->backend, residual, layer.out_norm.data(), impl_->eps(), residual);
   }
   std::vector<SoftAudio> out;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/cpu/parallel_rows.h"
+
 namespace facet {
 namespace {
 
@@ -39,18 +41,20 @@ void AttendHead(const AudioConfig& config, const AudioAttentionWeights& weights,
 
 }  // namespace
 
-void BandedAttention(const AudioConfig& config, const AudioAttentionWeights& weights,
-                     const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out) {
+void BandedAttention(ThreadPool& pool, const AudioConfig& config,
+                     const AudioAttentionWeights& weights, const Tensor& q, const Tensor& k,
+                     const Tensor& v, const Tensor& out) {
   const int dim = config.head_dim();
-  std::vector<float> query(static_cast<size_t>(dim));
-  std::vector<double> scratch;
-  for (int64_t t = 0; t < q.rows; ++t) {
+  const int64_t work = q.cols * config.attention_keys;  // of a frame
+  cpu::ParallelRows(pool, q.rows, work, [&](int64_t t) {
+    std::vector<float> query(static_cast<size_t>(dim));
+    std::vector<double> scratch;
     for (int h = 0; h < config.num_heads; ++h) {
       const int64_t column = int64_t{h} * dim;
       for (int d = 0; d < dim; ++d) query[d] = q.f32(t)[column + d] * weights.query_scale[d];
       AttendHead(config, weights, query.data(), k, v, t, column, scratch, out.f32(t) + column);
     }
-  }
+  });
 }
 
 }  // namespace facet

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/thread_pool.h"
 #include "kernels/tensor.h"
 #include "services/audio/audio_config.h"
 #include "services/audio/audio_weights.h"
@@ -14,8 +15,9 @@ namespace facet {
 //   score(t, u) = cap tanh((q_t . (k_u + r[t - u])) / cap),  out_t = sum_u softmax_u(score) v_u
 // where q and k come scaled (query_scale, and ln(1 + e) / ln 2 for keys: both applied here).
 // Shapes: q, k, v, out [frames, hidden], apart from each other. In float32.
-void BandedAttention(const AudioConfig& config, const AudioAttentionWeights& weights,
-                     const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out);
+void BandedAttention(ThreadPool& pool, const AudioConfig& config,
+                     const AudioAttentionWeights& weights, const Tensor& q, const Tensor& k,
+                     const Tensor& v, const Tensor& out);
 
 }  // namespace facet
 

@@ -4,7 +4,9 @@
 #include <cmath>
 
 #include "base/status_macros.h"
+#include "kernels/cpu/parallel_rows.h"
 #include "kernels/ops/matmul.h"
+#include "services/encoder/host_threads.h"
 
 namespace facet {
 namespace {
@@ -62,9 +64,9 @@ absl::StatusOr<FrameMap> Subsample(Backend& backend, const FrameMap& in,
     float* const to = out.values.data() + int64_t{first} * out.bands * out.channels;
     ops::MatMul(backend, x, weights.conv, {to, DType::kF32, rows, out.channels, out.channels});
   }
-  for (int64_t i = 0; i < int64_t{out.frames} * out.bands; ++i) {
-    NormAndRelu(weights.norm, out.values.data() + i * out.channels);
-  }
+  cpu::ParallelRows(
+      HostThreads(backend), int64_t{out.frames} * out.bands, out.channels,
+      [&](int64_t i) { NormAndRelu(weights.norm, out.values.data() + i * out.channels); });
   return out;
 }
 
