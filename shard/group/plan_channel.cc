@@ -13,8 +13,9 @@ namespace {
 
 constexpr uint32_t kHeaderBytes = sizeof(uint32_t);
 constexpr uint32_t kInFirstFrame = PlanChannel::kFrameBytes - kHeaderBytes;
-// Far above any plan: 64 sequences of 256k tokens. Guards against a garbled size.
-constexpr uint32_t kMaxPlanBytes = uint32_t{256} << 20;
+// Far above any plan: 64 sequences of 256k tokens, or 50k soft tokens of the largest model in
+// float32. Guards against a garbled size.
+constexpr uint32_t kMaxPlanBytes = uint32_t{1} << 30;
 
 }  // namespace
 
