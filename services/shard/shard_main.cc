@@ -66,7 +66,8 @@ ABSL_FLAG(int, page_tokens, facet::Defaults().page_tokens, "Tokens of one page o
 ABSL_FLAG(
     int, max_step_tokens, facet::Defaults().max_step_tokens,
     "Most tokens computed in one step, all requests together. Larger: faster prompts; smaller: "
-    "steadier streams and less memory.");
+    "steadier streams and less memory. Models that see images both ways (26B-A4B, 31B) compute an "
+    "image in one step: it may have as many soft tokens as this less --max_running.");
 ABSL_FLAG(int, max_running, facet::Defaults().max_running,
           "Most requests that run at a time; at most --max_step_tokens.");
 ABSL_FLAG(int, max_queue, facet::Defaults().max_queue,
@@ -76,6 +77,13 @@ ABSL_FLAG(bool, prefix_cache, facet::Defaults().prefix_cache,
 ABSL_FLAG(absl::Duration, max_pause, facet::Defaults().max_pause,
           "For a request whose reader is behind; after a longer pause it ends with "
           "RESOURCE_EXHAUSTED.");
+ABSL_FLAG(facet::ByteSize, max_request_bytes, facet::ByteSize{facet::Defaults().max_request_bytes},
+          "Most bytes of one request from a router, its soft tokens (images, video, audio) "
+          "included; at most 2GiB less one.");
+ABSL_FLAG(
+    facet::ByteSize, max_media_bytes, facet::ByteSize{facet::Defaults().max_media_bytes},
+    "Most memory of rank 0 for the soft tokens of all requests, waiting and running; more are "
+    "refused with RESOURCE_EXHAUSTED.");
 
 // How the ranks exchange.
 ABSL_FLAG(std::string, collective, facet::Defaults().collective,
@@ -124,6 +132,8 @@ ShardOptions OptionsFromFlags() {
   options.max_queue = absl::GetFlag(FLAGS_max_queue);
   options.prefix_cache = absl::GetFlag(FLAGS_prefix_cache);
   options.max_pause = absl::GetFlag(FLAGS_max_pause);
+  options.max_request_bytes = absl::GetFlag(FLAGS_max_request_bytes).bytes;
+  options.max_media_bytes = absl::GetFlag(FLAGS_max_media_bytes).bytes;
   options.collective = absl::GetFlag(FLAGS_collective);
   options.gloo_interface = absl::GetFlag(FLAGS_gloo_interface);
   options.join_timeout = absl::GetFlag(FLAGS_join_timeout);

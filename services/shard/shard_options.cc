@@ -1,6 +1,7 @@
 #include "services/shard/shard_options.h"
 
 #include <initializer_list>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -54,6 +55,9 @@ absl::Status ShardOptions::Validate() const {
   FACET_RETURN_IF_ERROR(CheckRange("max_queue", max_queue, 1, 1 << 20));
   FACET_RETURN_IF_ERROR(CheckRange("max_context", max_context, 0, 1 << 30));
   FACET_RETURN_IF_ERROR(CheckRange("kv_cache_bytes", kv_cache_bytes, 1, int64_t{1} << 50));
+  FACET_RETURN_IF_ERROR(
+      CheckRange("max_request_bytes", max_request_bytes, 1 << 16, std::numeric_limits<int>::max()));
+  FACET_RETURN_IF_ERROR(CheckRange("max_media_bytes", max_media_bytes, 0, int64_t{1} << 50));
   FACET_RETURN_IF_ERROR(CheckRange("memory_limit", memory_limit, 0, int64_t{1} << 50));
   const absl::Duration ms = absl::Milliseconds(1), day = absl::Hours(24);
   FACET_RETURN_IF_ERROR(CheckDuration("join_timeout", join_timeout, ms, day));

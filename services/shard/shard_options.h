@@ -37,9 +37,11 @@ struct ShardOptions {
   int max_queue = 256;
   bool prefix_cache = true;
   absl::Duration max_pause = absl::Minutes(1);
-  int max_context = 0;                        // tokens; 0: the model's, or what fits
-  int64_t kv_cache_bytes = int64_t{2} << 30;  // of this rank, at most
-  int64_t memory_limit = 0;                   // bytes; 0: what the machine has free
+  int64_t max_request_bytes = int64_t{256} << 20;  // of one message of a router
+  int64_t max_media_bytes = int64_t{1} << 30;      // soft tokens of all requests
+  int max_context = 0;                             // tokens; 0: the model's, or what fits
+  int64_t kv_cache_bytes = int64_t{2} << 30;       // of this rank, at most
+  int64_t memory_limit = 0;                        // bytes; 0: what the machine has free
 
   std::string collective = "auto";  // "auto", "shm" or "gloo"
   std::string gloo_interface;
