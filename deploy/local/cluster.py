@@ -35,6 +35,10 @@ class Cluster:
     def routers(self):
         return self.state["routers"]
 
+    def gateway(self):
+        """The address of the gateway, None if there is none."""
+        return self.state.get("gateway")
+
     def running(self):
         return [p for p in self.processes() if is_alive(p)]
 
@@ -47,9 +51,12 @@ class Cluster:
         self.state = {"processes": [], "routers": [], "model": options.model}
         try:
             leaders = [self._start_group(g, options) for g in range(options.groups)]
+            encoders = self._start_encoders(options)
             for k in range(options.routers):
-                self._start_router(k, leaders, options)
+                self._start_router(k, leaders, encoders, options)
             self._wait_ready(options)
+            if options.gateway:
+                self._start_gateway(options)
         except BaseException:
             self.stop(grace=2)
             raise
@@ -70,15 +77,43 @@ class Cluster:
                 leader = f"127.0.0.1:{self._ports(process)['port']}"
         return leader
 
-    def _start_router(self, index, leaders, options):
+    def _start_encoders(self, options):
+        """Those that the checkpoint has a tower for; the router's flags that name them."""
+        flags = []
+        for kind in media_towers(options.model):
+            process = self._spawn(kind, [
+                build.binary(f"{kind}_main"), f"--model={options.model}",
+                f"--dtype={options.dtype}", "--listen=127.0.0.1:0", "--metrics=127.0.0.1:0"])
+            flags.append(f"--{kind}_encoders=127.0.0.1:{self._ports(process)['port']}")
+        if flags and options.image_budget:
+            flags.append(f"--image_budget={options.image_budget}")
+        return flags
+
+    def _start_router(self, index, leaders, encoders, options):
         name = f"router{index}"
         port = options.port + index if options.port else 0
         process = self._spawn(name, [
             build.binary("router_main"), f"--model={options.model}",
             f"--groups={','.join(leaders)}", f"--listen=127.0.0.1:{port}",
-            "--metrics=127.0.0.1:0", *options.router_flags])
+            "--metrics=127.0.0.1:0", *encoders, *options.router_flags])
         ports = self._ports(process)
         self.state["routers"].append({"name": name, "address": f"127.0.0.1:{ports['port']}"})
+        self._save()
+
+    def _start_gateway(self, options):
+        """OpenAI's HTTP API before all routers; returns when it answers."""
+        routers = ",".join(router["address"] for router in self.routers())
+        process = self._spawn("gateway", [
+            build.binary("openai_gateway_main"), f"--router=ipv4:{routers}",
+            f"--listen=127.0.0.1:{options.gateway_port or 0}", *options.gateway_flags])
+        address = f"http://127.0.0.1:{self._ports(process)['port']}"
+        deadline = time.monotonic() + 30
+        while not answers(address + "/health"):
+            self._raise_if_dead(process)
+            if time.monotonic() > deadline:
+                raise StartError("the gateway does not answer; see ./facet logs gateway")
+            time.sleep(0.05)
+        self.state["gateway"] = address
         self._save()
 
     def _spawn(self, name, command):
@@ -155,6 +190,25 @@ class Cluster:
         os.replace(fresh, self.state_file)
 
 
+def media_towers(model):
+    """The encoders ("vision", "audio") of which a checkpoint has settings and weights."""
+    config = json.loads((Path(model) / "config.json").read_text())
+    names = tensor_names(Path(model))
+    return [kind for kind in ("vision", "audio") if config.get(f"{kind}_config")
+            and any(name.startswith(f"model.{kind}_tower.") for name in names)]
+
+
+def tensor_names(model):
+    """From the headers of all *.safetensors of a folder."""
+    names = set()
+    for path in model.glob("*.safetensors"):
+        with open(path, "rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            if size <= 100 << 20:  # else it is none; the shards say so
+                names.update(json.loads(file.read(size)))
+    return names
+
+
 def start_time(pid):
     """Clock ticks since boot at which a process began: tells it from a later one with its id."""
     try:
@@ -193,6 +247,14 @@ def metric(process, name):
     except (OSError, KeyError, ValueError):
         pass
     return None
+
+
+def answers(url):
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 def port_is_free(port):

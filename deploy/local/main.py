@@ -11,8 +11,11 @@ import testing
 from cluster import Cluster, StartError, is_alive, metric, port_is_free
 
 DEFAULT_PORT = 50051
+DEFAULT_GATEWAY_PORT = 8080
 DEMO_MODEL = build.ROOT / "tests/golden/demo"
-CLIENT_COMMANDS = ["generate", "tokenize", "detokenize", "count", "models", "bench"]
+CLIENT_COMMANDS = [
+    "generate", "chat", "render", "tokenize", "detokenize", "count", "models", "bench",
+]
 
 USAGE = """usage: ./facet COMMAND ...
 
@@ -21,7 +24,7 @@ USAGE = """usage: ./facet COMMAND ...
   up --model DIR          start a cluster in the background (./facet up --help)
   status | logs [NAME]    what runs, and what it says
   down                    stop the cluster
-  generate | tokenize | detokenize | count | models | bench
+  generate | chat | render | tokenize | detokenize | count | models | bench
                           call a router (./facet generate --help)
 """
 
@@ -72,10 +75,15 @@ def up_parser():
                    help="soft tokens an image may take; for the encoders, which this version lacks")
     p.add_argument("--port", type=positive, default=None,
                    help=f"of the first router (default {DEFAULT_PORT}, or a free one)")
+    p.add_argument("--gateway", action="store_true",
+                   help="start OpenAI's HTTP API, and a page to chat on, beside the router")
+    p.add_argument("--gateway-port", type=positive, default=None,
+                   help=f"of the gateway (default {DEFAULT_GATEWAY_PORT}, or a free one)")
     p.add_argument("--start-timeout", type=positive, default=600, help="seconds (default 600)")
     p.add_argument("--shard-flag", action="append", default=[], dest="shard_flags", metavar="FLAG",
                    help="passed on to every shard process, e.g. --shard-flag=--max_context=8192")
     p.add_argument("--router-flag", action="append", default=[], dest="router_flags", metavar="FLAG")
+    p.add_argument("--gateway-flag", action="append", default=[], dest="gateway_flags", metavar="FLAG")
     return p
 
 
@@ -103,6 +111,12 @@ def up(cluster, args):
         options.port = DEFAULT_PORT if port_is_free(DEFAULT_PORT) else 0
     elif not port_is_free(options.port):
         return fail(f"--port: {options.port} is in use")
+    if options.gateway_port is None:
+        options.gateway_port = DEFAULT_GATEWAY_PORT if port_is_free(DEFAULT_GATEWAY_PORT) else 0
+    elif not options.gateway:
+        return fail("--gateway-port: it needs --gateway", 2)
+    elif not port_is_free(options.gateway_port):
+        return fail(f"--gateway-port: {options.gateway_port} is in use")
     build.build()
     return start(cluster, options)
 
@@ -116,6 +130,8 @@ def start(cluster, options):
         return fail(str(error))
     for router in cluster.routers():
         print(f"router: {router['address']}", flush=True)
+    if cluster.gateway():
+        print(f"gateway: {cluster.gateway()}", flush=True)
     return 0
 
 
