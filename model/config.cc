@@ -291,6 +291,12 @@ void ReadTokenIds(const Document& in, ModelConfig& config) {
   config.image_token_id = in.top.TokenId("image_token_id", vocab_size);
   config.video_token_id = in.top.TokenId("video_token_id", vocab_size);
   config.audio_token_id = in.top.TokenId("audio_token_id", vocab_size);
+  config.begin_image_token_id = in.top.TokenId("boi_token_id", vocab_size);
+  config.end_image_token_id = in.top.TokenId("eoi_token_id", vocab_size);
+  config.begin_audio_token_id = in.top.TokenId("boa_token_id", vocab_size);
+  // The released checkpoints call it an index.
+  const char* const end_audio = in.top.Has("eoa_token_id") ? "eoa_token_id" : "eoa_token_index";
+  config.end_audio_token_id = in.top.TokenId(end_audio, vocab_size);
 }
 
 absl::StatusOr<ModelConfig> FromJson(const nlohmann::json& json) {

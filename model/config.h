@@ -86,6 +86,10 @@ struct ModelConfig {
   std::optional<int> image_token_id;  // placeholder, one for each soft token; also the next two
   std::optional<int> video_token_id;
   std::optional<int> audio_token_id;
+  std::optional<int> begin_image_token_id;  // around the soft tokens of an image or a frame
+  std::optional<int> end_image_token_id;
+  std::optional<int> begin_audio_token_id;  // around those of a clip
+  std::optional<int> end_audio_token_id;
 
   bool has_vision = false;  // the checkpoint has a vision (audio) part
   bool has_audio = false;

@@ -14,6 +14,7 @@ internal::SubmitRequest MakeSubmit(const GenerationSpec& spec, const std::vector
   submit.set_want_prompt_logprobs(spec.prompt_logprobs.has_value());
   submit.set_top_prompt_logprobs(spec.prompt_logprobs.value_or(0));
   submit.set_cache_salt(spec.cache_salt);
+  if (spec.grammar.has_value()) *submit.mutable_grammar() = *spec.grammar;
   return submit;
 }
 

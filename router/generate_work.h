@@ -9,8 +9,9 @@
 
 namespace facet {
 
-// Validates a Generate request, tokenizes its prompt and fits it to the context; the output gives
-// v1::GenerateResponse. Errors as RequestValidator's and PromptBuilder's. Thread-safe.
+// Validates a Generate request, tokenizes its prompt, puts its media in (which blocks while they
+// are encoded) and fits it to the context; the output gives v1::GenerateResponse. Errors as those
+// of RequestValidator, PromptBuilder and MediaPrompts. Thread-safe.
 absl::StatusOr<CallWork> PrepareGenerate(const RouterParts& parts, const RequestContext& context,
                                          const v1::GenerateRequest& request);
 

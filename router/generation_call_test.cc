@@ -121,6 +121,7 @@ class GenerationCallTest : public ::testing::Test {
     parts_.model = model_.get();
     parts_.validator = &validator_;
     parts_.prompts = &prompts_;
+    parts_.media = &media_;
     parts_.groups = directory_.get();
     parts_.metrics = &metrics_;
     parts_.log = [this](const RequestRecord& record) {
@@ -173,6 +174,7 @@ class GenerationCallTest : public ::testing::Test {
   std::unique_ptr<ServedModel> model_ = testing::MakeTestModel();
   RequestValidator validator_{model_.get(), RequestLimits()};
   PromptBuilder prompts_{model_.get()};
+  MediaPrompts media_{model_.get(), {}};
   prometheus::Registry registry_;
   RouterMetrics metrics_{registry_};
   Admission admission_{1000};

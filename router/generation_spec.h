@@ -22,6 +22,7 @@ struct GenerationSpec {
   int priority = 0;
   bool show_special = false;
   std::string cache_salt;
+  std::optional<internal::Grammar> grammar;  // of the text; the shard group knows what it can hold
 };
 
 }  // namespace facet

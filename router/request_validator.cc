@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "model/tokenizer/utf8.h"
+#include "router/media/media_kinds.h"
 
 namespace facet {
 namespace {
@@ -97,16 +98,41 @@ absl::StatusOr<GenerationSpec> RequestValidator::Validate(
     FACET_RETURN_IF_ERROR(CheckTopLogprobs("prompt_logprobs", request.prompt_logprobs()));
     spec.prompt_logprobs = request.prompt_logprobs();
   }
+  FACET_ASSIGN_OR_RETURN(spec.grammar, ResolveFormat(request.response_format()));
   // What is not done must not be passed over in silence.
-  if (request.response_format().format_case() != v1::ResponseFormat::FORMAT_NOT_SET) {
-    return absl::FailedPreconditionError("response_format is set; this router enforces none");
-  }
-  if (request.media_size() > 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "media has ", request.media_size(), " entries; this router takes text and token ids only"));
-  }
   spec.show_special = request.show_special();
   return spec;
+}
+
+absl::StatusOr<std::optional<internal::Grammar>> RequestValidator::ResolveFormat(
+    const v1::ResponseFormat& format) const {
+  std::optional<internal::Grammar> grammar;
+  if (format.format_case() == v1::ResponseFormat::FORMAT_NOT_SET) return grammar;
+  if (model_->tokenizer == nullptr) {
+    return absl::FailedPreconditionError(
+        "response_format is set; this checkpoint has no tokenizer.json to enforce it with");
+  }
+  grammar.emplace();
+  switch (format.format_case()) {
+    case v1::ResponseFormat::kJson:
+      if (!format.json()) {
+        return absl::InvalidArgumentError("response_format.json is false; allowed: true, or unset");
+      }
+      grammar->set_json(true);
+      break;
+    case v1::ResponseFormat::kJsonSchema:
+      grammar->set_json_schema(format.json_schema());
+      break;
+    case v1::ResponseFormat::kRegex:
+      grammar->set_regex(format.regex());
+      break;
+    case v1::ResponseFormat::kEbnf:
+      grammar->set_ebnf(format.ebnf());
+      break;
+    case v1::ResponseFormat::FORMAT_NOT_SET:
+      break;
+  }
+  return grammar;
 }
 
 absl::StatusOr<GenerationSpec> RequestValidator::ResolveShared(
@@ -183,6 +209,7 @@ absl::Status RequestValidator::ResolveSampling(const v1::SamplingParams& params,
   out->set_frequency_penalty(params.frequency_penalty());
   out->set_seed(params.has_seed() ? params.seed() : random_seed_());
   for (const int id : defaults.suppress_tokens) out->add_suppress_tokens(id);
+  for (const int32_t id : MediaTokenIds(model_->config)) out->add_suppress_tokens(id);
 
   FACET_RETURN_IF_ERROR(CheckRange("sampling.temperature", out->temperature(), 0, kMaxDouble,
                                    "0 (greedy) and finite numbers above"));

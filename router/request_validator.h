@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -41,7 +42,8 @@ class RequestValidator {
   RequestValidator(const ServedModel* model, RequestLimits limits,
                    std::function<uint64_t()> random_seed = RandomSeed);
 
-  // Everything but the lengths in tokens, which FitToContext checks.
+  // Everything but the media, which MediaPrompts checks, and the lengths in tokens, which
+  // FitToContext does. The tokens of media are suppressed where the model has some.
   absl::StatusOr<GenerationSpec> Validate(const v1::GenerateRequest& request) const;
 
   // What Chat shares with Generate: of the model's name, `sampling`, `stopping`, `logprobs`, `n`,
@@ -49,6 +51,9 @@ class RequestValidator {
   absl::StatusOr<GenerationSpec> ResolveShared(const v1::ChatRequest& request) const;
 
   // The pieces of Validate that other calls need too.
+  // None for a format that is not set. What the grammar says, the shard group checks.
+  absl::StatusOr<std::optional<internal::Grammar>> ResolveFormat(
+      const v1::ResponseFormat& format) const;
   absl::Status ValidateModel(const std::string& name) const;
   absl::Status ValidatePrompt(const v1::Prompt& prompt) const;
   // `field` names the text in messages. The empty text is valid.

@@ -276,16 +276,35 @@ TEST(RequestValidatorTest, ACheckpointThatDoesNotSampleIsGreedyUnlessATemperatur
   EXPECT_EQ(validator.Validate(request)->sampling.temperature(), 0.5);
 }
 
-TEST(RequestValidatorTest, WhatIsNotDoneIsRefused) {
+TEST(RequestValidatorTest, AFormatBecomesAGrammar) {
   const std::unique_ptr<ServedModel> model = testing::MakeTestModel();
   const RequestValidator validator(model.get(), RequestLimits());
-  v1::GenerateRequest format = TextRequest(), media = TextRequest();
-  format.mutable_response_format()->set_regex("a+");
-  EXPECT_THAT(validator.Validate(format),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("response_format")));
-  media.add_media();
-  EXPECT_THAT(validator.Validate(media),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("media")));
+  v1::GenerateRequest request = TextRequest();
+  EXPECT_FALSE(validator.Validate(request)->grammar.has_value());
+  request.mutable_response_format()->set_regex("a+");
+  EXPECT_EQ(validator.Validate(request)->grammar->regex(), "a+");
+  request.mutable_response_format()->set_ebnf("root ::= \"a\"");
+  EXPECT_EQ(validator.Validate(request)->grammar->ebnf(), "root ::= \"a\"");
+  request.mutable_response_format()->set_json_schema("{}");
+  EXPECT_EQ(validator.Validate(request)->grammar->json_schema(), "{}");
+  request.mutable_response_format()->set_json(true);
+  EXPECT_TRUE(validator.Validate(request)->grammar->json());
+  request.mutable_response_format()->set_json(false);
+  EXPECT_THAT(validator.Validate(request),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("response_format.json")));
+}
+
+TEST(RequestValidatorTest, TheTokensOfMediaAreNeverWritten) {
+  const std::unique_ptr<ServedModel> model = testing::MakeTestModel();
+  model->generation.suppress_tokens = {4};
+  model->config.image_token_id = 10;
+  model->config.begin_image_token_id = 11;
+  model->config.end_audio_token_id = 12;
+  const RequestValidator validator(model.get(), RequestLimits());
+  EXPECT_THAT(validator.Validate(TextRequest())->sampling.suppress_tokens(), ElementsAre(4));
+  model->config.has_vision = true;
+  EXPECT_THAT(validator.Validate(TextRequest())->sampling.suppress_tokens(),
+              ElementsAre(4, 10, 11, 12));
 }
 
 TEST(RequestValidatorTest, RandomSeedsDiffer) {

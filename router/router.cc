@@ -74,6 +74,10 @@ absl::Status Router::Options::Validate() const {
   if (limits.max_prompt_bytes < 1) {
     return OptionError("max_prompt_bytes", absl::StrCat(limits.max_prompt_bytes), "1 and above");
   }
+  if (media_requests < 1 || media_requests > 1024) {
+    return OptionError("media_requests", absl::StrCat(media_requests), "1 to 1024");
+  }
+  FACET_RETURN_IF_ERROR(media.Validate());
   if (max_buffered_tokens < 1 || max_buffered_tokens > 1 << 20) {
     return OptionError("max_buffered_tokens", absl::StrCat(max_buffered_tokens), "1 to 1048576");
   }
@@ -95,6 +99,7 @@ Router::Router(Options options, prometheus::Registry& registry, GroupDirectory::
       prompts_(model_.get()),
       chat_(model_.get(), &validator_),
       text_calls_(model_.get(), &validator_, &prompts_, &chat_, &metrics_),
+      media_(model_.get(), options.media),
       admission_(options.max_requests),
       parts_(MakeParts(options)),
       groups_(MakeDirectoryOptions(options, *model_),
@@ -105,10 +110,13 @@ Router::Router(Options options, prometheus::Registry& registry, GroupDirectory::
               }),
       readers_(std::clamp(options.max_read_pause / 8, absl::Milliseconds(5), absl::Seconds(1))),
       pool_(options.tokenizer_threads,
-            /*max_queue=*/static_cast<size_t>(2 * options.max_requests)) {
+            /*max_queue=*/static_cast<size_t>(2 * options.max_requests)),
+      media_pool_(std::min(options.media_requests, options.max_requests),
+                  /*max_queue=*/static_cast<size_t>(options.max_requests)) {
   parts_.model = model_.get();
   parts_.validator = &validator_;
   parts_.prompts = &prompts_;
+  parts_.media = &media_;
   parts_.groups = &groups_;
   parts_.metrics = &metrics_;
 }
@@ -116,22 +124,25 @@ Router::Router(Options options, prometheus::Registry& registry, GroupDirectory::
 std::shared_ptr<GenerationCall> Router::Generate(const v1::GenerateRequest& request,
                                                  RequestContext context,
                                                  std::function<void()> on_output) {
-  return Begin("Generate", std::move(context), std::move(on_output),
-               [this, request](const RequestContext& of_call) {
-                 return PrepareGenerate(parts_, of_call, request);
+  // Shared: media make a request too large to be copied along with its task.
+  const auto kept = std::make_shared<const v1::GenerateRequest>(request);
+  TaskPool* const pool = request.media().empty() ? &pool_ : &media_pool_;
+  return Begin("Generate", std::move(context), std::move(on_output), pool,
+               [this, kept](const RequestContext& of_call) {
+                 return PrepareGenerate(parts_, of_call, *kept);
                });
 }
 
 std::shared_ptr<GenerationCall> Router::Chat(const v1::ChatRequest& request, RequestContext context,
                                              std::function<void()> on_output) {
-  return Begin("Chat", std::move(context), std::move(on_output),
+  return Begin("Chat", std::move(context), std::move(on_output), &pool_,
                [this, request](const RequestContext& of_call) {
                  return PrepareChat(parts_, chat_, of_call, request);
                });
 }
 
 std::shared_ptr<GenerationCall> Router::Begin(std::string method, RequestContext context,
-                                              std::function<void()> on_output,
+                                              std::function<void()> on_output, TaskPool* pool,
                                               GenerationCall::Prepare prepare) {
   absl::StatusOr<Admission::Permit> permit = admission_.Admit();
   absl::Status refusal = permit.status();
@@ -141,7 +152,7 @@ std::shared_ptr<GenerationCall> Router::Begin(std::string method, RequestContext
   readers_.Add(call);
   // What `prepare` holds of the request is a copy: the caller may be gone before a thread is free.
   if (refusal.ok()) {
-    refusal = pool_.Run([call, prepare = std::move(prepare)] { call->Start(prepare); });
+    refusal = pool->Run([call, prepare = std::move(prepare)] { call->Start(prepare); });
   }
   if (!refusal.ok()) call->Cancel(std::move(refusal));
   return call;
@@ -184,6 +195,7 @@ v1::Model Router::Describe() const {
   out.set_has_tokenizer(model_->tokenizer != nullptr);
   if (model_->tokenizer != nullptr) *out.mutable_chat_template() = DescribeTemplate(*model_);
   out.add_modalities("text");
+  for (const std::string& kind : media_.Modalities()) out.add_modalities(kind);
   out.set_ready_groups(groups_.ready_groups());
   out.set_total_groups(groups_.total_groups());
   out.set_fingerprint(model_->fingerprint);

@@ -15,6 +15,7 @@
 #include "router/chat/chat_prompts.h"
 #include "router/generation_call.h"
 #include "router/group_directory.h"
+#include "router/media/media_prompts.h"
 #include "router/metrics.h"
 #include "router/prompt_builder.h"
 #include "router/reader_watch.h"
@@ -42,6 +43,8 @@ class Router {
     int max_requests = 256;     // Generate and Chat calls at the same time; >= 1
     int tokenizer_threads = 1;  // >= 1
     RequestLimits limits;
+    MediaPrompts::Options media;
+    int media_requests = 32;  // whose media are encoded at the same time; >= 1; others wait
     // Of one slow caller: see RouterParts.
     int max_buffered_tokens = 1024;
     absl::Duration max_read_pause = absl::Minutes(1);
@@ -79,7 +82,7 @@ class Router {
  private:
   Router(Options options, prometheus::Registry& registry, GroupDirectory::OnChange on_change);
   std::shared_ptr<GenerationCall> Begin(std::string method, RequestContext context,
-                                        std::function<void()> on_output,
+                                        std::function<void()> on_output, TaskPool* pool,
                                         GenerationCall::Prepare prepare);
   void Record(const std::string& method, const RequestContext& context, const absl::Status& status);
 
@@ -90,11 +93,13 @@ class Router {
   const PromptBuilder prompts_;
   const ChatPrompts chat_;
   const TextCalls text_calls_;
+  MediaPrompts media_;
   Admission admission_;
   RouterParts parts_;
   GroupDirectory groups_;
   ReaderWatch readers_;
   TaskPool pool_;
+  TaskPool media_pool_;  // of requests that wait for encoders
 };
 
 }  // namespace facet

@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "router/group_directory.h"
+#include "router/media/media_prompts.h"
 #include "router/metrics.h"
 #include "router/prompt_builder.h"
 #include "router/request_log.h"
@@ -19,6 +20,7 @@ struct RouterParts {
   const ServedModel* model = nullptr;
   const RequestValidator* validator = nullptr;
   const PromptBuilder* prompts = nullptr;
+  MediaPrompts* media = nullptr;
   GroupDirectory* groups = nullptr;
   RouterMetrics* metrics = nullptr;
   RequestLog log = LogRequestToStdout;

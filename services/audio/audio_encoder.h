@@ -13,7 +13,7 @@
 #include "proto/facet/internal/encoder.pb.h"
 #include "services/audio/audio_decoder.h"
 #include "services/audio/audio_tower.h"
-#include "services/encoder/content_cache.h"
+#include "base/content_cache.h"
 #include "services/encoder/encode_pipeline.h"
 #include "services/encoder/encoder_metrics.h"
 #include "services/encoder/still_wanted.h"

@@ -21,7 +21,7 @@
 #include "proto/facet/internal/encoder.pb.h"
 #include "router/task_pool.h"
 #include "services/encoder/batch_queue.h"
-#include "services/encoder/content_cache.h"
+#include "base/content_cache.h"
 #include "services/encoder/encoder_metrics.h"
 #include "services/encoder/still_wanted.h"
 

@@ -2,19 +2,25 @@
 // answers.
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "router/group_addresses.h"
+#include "router/media/media_prompts.h"
 #include "router/router.h"
 #include "router/served_model.h"
 #include "services/router/generation_service.h"
 #include "services/router/models_service.h"
+#include "services/serving/byte_size.h"
 #include "services/serving/flags.h"
 #include "services/serving/server_shell.h"
 
@@ -52,6 +58,24 @@ ABSL_FLAG(int, max_prompt_bytes, 4 << 20,
           "Bytes of a prompt given as text; a longer one is refused before it is tokenized.");
 ABSL_FLAG(int, max_message_bytes, 16 << 20,
           "Bytes of one received message; a larger one is refused with RESOURCE_EXHAUSTED.");
+ABSL_FLAG(std::string, vision_encoders, "",
+          "host:port of each vision encoder, separated by commas; empty: no images and no video.");
+ABSL_FLAG(std::string, audio_encoders, "",
+          "host:port of each audio encoder, separated by commas; empty: no audio.");
+ABSL_FLAG(facet::ByteSize, max_media_bytes,
+          facet::ByteSize{facet::MediaPrompts::Options().max_media_bytes},
+          "Most bytes of the media of one request together, at most 1GiB; a message may be as much "
+          "larger than --max_message_bytes where there are encoders.");
+ABSL_FLAG(int, image_budget, 0,
+          "Most soft tokens of an image that asks for no number of its own: 70, 140, 280, 560 or "
+          "1120; 0: what the checkpoint says.");
+ABSL_FLAG(facet::ByteSize, media_cache_bytes,
+          facet::ByteSize{facet::MediaPrompts::Options().cache_bytes},
+          "Memory for soft tokens of media seen before; 0: none.");
+ABSL_FLAG(int, media_requests, 32,
+          "Requests whose media are encoded at the same time; others wait.");
+ABSL_FLAG(absl::Duration, encode_timeout, facet::MediaPrompts::Options().timeout,
+          "How long the media of a request may take to encode, whatever its deadline.");
 ABSL_FLAG(int, max_buffered_tokens, 1024,
           "Tokens that may wait for a caller that reads slowly, all its completions together; with "
           "more its request is paused, and goes on when a quarter is left.");
@@ -70,6 +94,29 @@ ABSL_FLAG(absl::Duration, drain_delay, absl::ZeroDuration(),
 namespace facet {
 namespace {
 
+std::vector<std::string> Addresses(const std::string& flag) {
+  return absl::StrSplit(flag, ',', absl::SkipWhitespace());
+}
+
+int MaxMessageBytes() {
+  const int64_t bytes = absl::GetFlag(FLAGS_max_message_bytes);
+  const bool no_media =
+      absl::GetFlag(FLAGS_vision_encoders).empty() && absl::GetFlag(FLAGS_audio_encoders).empty();
+  const int64_t media = no_media ? 0 : absl::GetFlag(FLAGS_max_media_bytes).bytes;
+  return static_cast<int>(std::min<int64_t>(bytes + media, std::numeric_limits<int>::max()));
+}
+
+MediaPrompts::Options MediaOptions() {
+  MediaPrompts::Options options;
+  options.vision_encoders = Addresses(absl::GetFlag(FLAGS_vision_encoders));
+  options.audio_encoders = Addresses(absl::GetFlag(FLAGS_audio_encoders));
+  options.max_media_bytes = absl::GetFlag(FLAGS_max_media_bytes).bytes;
+  options.image_budget = absl::GetFlag(FLAGS_image_budget);
+  options.cache_bytes = absl::GetFlag(FLAGS_media_cache_bytes).bytes;
+  options.timeout = absl::GetFlag(FLAGS_encode_timeout);
+  return options;
+}
+
 ServerShellOptions ShellOptions() {
   ServerShellOptions options;
   options.listen = absl::GetFlag(FLAGS_listen);
@@ -78,7 +125,7 @@ ServerShellOptions ShellOptions() {
   options.services = {v1::Generation::service_full_name(), v1::Models::service_full_name()};
   options.grace_period = absl::GetFlag(FLAGS_grace_period);
   options.drain_delay = absl::GetFlag(FLAGS_drain_delay);
-  options.max_receive_message_bytes = absl::GetFlag(FLAGS_max_message_bytes);
+  options.max_receive_message_bytes = MaxMessageBytes();
   return options;
 }
 
@@ -103,6 +150,8 @@ absl::StatusOr<Router::Options> RouterOptions() {
       threads != 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   options.limits.max_prompt_bytes =
       static_cast<size_t>(std::max(0, absl::GetFlag(FLAGS_max_prompt_bytes)));
+  options.media = MediaOptions();
+  options.media_requests = absl::GetFlag(FLAGS_media_requests);
   options.max_buffered_tokens = absl::GetFlag(FLAGS_max_buffered_tokens);
   options.max_read_pause = absl::GetFlag(FLAGS_max_read_pause);
   FACET_ASSIGN_OR_RETURN(const UnknownTemplatePolicy policy, TemplatePolicy());

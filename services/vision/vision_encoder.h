@@ -10,7 +10,7 @@
 #include "base/dtype.h"
 #include "proto/facet/internal/encoder.grpc.pb.h"
 #include "proto/facet/internal/encoder.pb.h"
-#include "services/encoder/content_cache.h"
+#include "base/content_cache.h"
 #include "services/encoder/encode_pipeline.h"
 #include "services/encoder/encoder_metrics.h"
 #include "services/encoder/still_wanted.h"

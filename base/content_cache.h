@@ -1,7 +1,7 @@
-#ifndef FACET_SERVICES_ENCODER_CONTENT_CACHE_H_
-#define FACET_SERVICES_ENCODER_CONTENT_CACHE_H_
+#ifndef FACET_BASE_CONTENT_CACHE_H_
+#define FACET_BASE_CONTENT_CACHE_H_
 
-// What encoders remember: results by the content that they were made of.
+// What encoders, and routers of them, remember: results by the content that they were made of.
 
 #include <array>
 #include <cstdint>
@@ -74,4 +74,4 @@ class ContentCache {
 
 }  // namespace facet
 
-#endif  // FACET_SERVICES_ENCODER_CONTENT_CACHE_H_
+#endif  // FACET_BASE_CONTENT_CACHE_H_

@@ -1,4 +1,4 @@
-#include "services/encoder/content_cache.h"
+#include "base/content_cache.h"
 
 #include <set>
 #include <string>
