@@ -12,6 +12,9 @@ from pathlib import Path
 import build
 
 
+ENCODERS = ["vision", "audio"]
+
+
 class StartError(Exception):
     """The cluster did not come up; the message says which process and why."""
 
@@ -147,10 +150,12 @@ class Cluster:
         for process in followers:
             self._ports(process)
         routers = [p for p in self.processes() if p["name"].startswith("router")]
+        encoders = [p for p in self.processes() if p["name"] in ENCODERS]
         while time.monotonic() < deadline:
             for process in self.processes():
                 self._raise_if_dead(process)
-            if all(metric(p, "facet_router_groups_ready") == options.groups for p in routers):
+            if (all(metric(p, "facet_router_groups_ready") == options.groups for p in routers)
+                    and all("] ready: " in self.log_tail(p["name"], 100) for p in encoders)):
                 return
             time.sleep(0.05)
         raise StartError(f"not ready within {options.start_timeout:.0f} s; see ./facet logs")
@@ -191,10 +196,10 @@ class Cluster:
 
 
 def media_towers(model):
-    """The encoders ("vision", "audio") of which a checkpoint has settings and weights."""
+    """The encoders of which a checkpoint has settings and weights."""
     config = json.loads((Path(model) / "config.json").read_text())
     names = tensor_names(Path(model))
-    return [kind for kind in ("vision", "audio") if config.get(f"{kind}_config")
+    return [kind for kind in ENCODERS if config.get(f"{kind}_config")
             and any(name.startswith(f"model.{kind}_tower.") for name in names)]
 
 

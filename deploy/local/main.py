@@ -71,8 +71,9 @@ def up_parser():
                    "(default auto: as --dtype)")
     p.add_argument("--threads", type=positive, default=None,
                    help="compute threads of each rank (default: the cores shared out)")
-    p.add_argument("--image-budget", type=int, choices=[70, 140, 280, 560, 1120], default=280,
-                   help="soft tokens an image may take; for the encoders, which this version lacks")
+    p.add_argument("--image-budget", type=int, choices=[70, 140, 280, 560, 1120], default=None,
+                   help="soft tokens of an image that asks for no number of its own (default: the "
+                   "checkpoint's)")
     p.add_argument("--port", type=positive, default=None,
                    help=f"of the first router (default {DEFAULT_PORT}, or a free one)")
     p.add_argument("--gateway", action="store_true",

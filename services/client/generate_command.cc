@@ -9,18 +9,21 @@
 #include "proto/facet/v1/generation.grpc.pb.h"
 #include "proto/facet/v1/models.grpc.pb.h"
 #include "services/client/command.h"
+#include "services/client/media_files.h"
 
 namespace facet {
 namespace {
 
 constexpr char kUsage[] =
-    "generate (--prompt TEXT | --prompt-ids 1,2,3 | --prompt-file FILE) [flags]";
+    "generate (--prompt TEXT | --prompt-ids 1,2,3 | --prompt-file FILE) [flags]\n"
+    "Each placeholder of a medium in the prompt (one token each) takes the next file of its kind.";
 
 struct Arguments {
   Connection connection;
   std::optional<std::string> prompt;
   std::optional<std::vector<int32_t>> prompt_ids;
   std::optional<std::string> prompt_file;
+  MediaFiles media;
   std::optional<std::string> model;
   std::optional<int32_t> max_tokens;
   std::optional<int32_t> min_tokens;
@@ -53,6 +56,7 @@ FlagSet MakeFlags(Arguments* a) {
                 &a->prompt_ids);
   flags.Text("prompt-file", "FILE", "a file that holds the prompt; - is the standard input",
              &a->prompt_file);
+  a->media.AddFlags(&flags);
   a->connection.AddFlags(&flags);
   flags.Text("model", "NAME", "the model (default: the only one)", &a->model);
   flags.Int("max-tokens", "N", "generate at most N tokens (default: what the context has room for)",
@@ -114,10 +118,11 @@ absl::StatusOr<v1::Prompt> MakePrompt(const Arguments& a) {
   return prompt;
 }
 
-v1::GenerateRequest MakeRequest(const Arguments& a, v1::Prompt prompt) {
+absl::StatusOr<v1::GenerateRequest> MakeRequest(const Arguments& a) {
   v1::GenerateRequest request;
   request.set_model(a.model.value_or(""));
-  *request.mutable_prompt() = std::move(prompt);
+  FACET_ASSIGN_OR_RETURN(*request.mutable_prompt(), MakePrompt(a));
+  FACET_RETURN_IF_ERROR(a.media.Read(request.mutable_media()));
   v1::SamplingParams& sampling = *request.mutable_sampling();
   if (a.temperature) sampling.set_temperature(*a.temperature);
   if (a.top_k) sampling.set_top_k(*a.top_k);
@@ -241,6 +246,13 @@ void PrintJson(const Answer& answer, const Arguments& a) {
       out["completions"].push_back(ToJson(completion, with_logprobs));
     }
   }
+  for (const v1::MediaUsage& media : answer.start.media()) {
+    out["media"].push_back({{"kind", v1::Media::Kind_Name(media.kind())},
+                            {"soft_tokens", media.soft_tokens()},
+                            {"parts", media.parts()},
+                            {"seconds", media.seconds()},
+                            {"cached", media.cached()}});
+  }
   out["model"] = answer.start.model();
   out["request_id"] = answer.start.request_id();
   out["timings"] = {{"queue_seconds", end.timings().queue_seconds()},
@@ -293,9 +305,9 @@ int RunGenerate(const std::vector<std::string>& arguments) {
                                      &positional, [&a] { return Check(a); })) {
     return *exit;
   }
-  absl::StatusOr<v1::Prompt> prompt = MakePrompt(a);
-  if (!prompt.ok()) {
-    std::fprintf(stderr, "facet: %s\n", std::string(prompt.status().message()).c_str());
+  const absl::StatusOr<v1::GenerateRequest> request = MakeRequest(a);
+  if (!request.ok()) {
+    std::fprintf(stderr, "facet: %s\n", std::string(request.status().message()).c_str());
     return kExitUsage;
   }
   const std::shared_ptr<grpc::Channel> channel = a.connection.Open();
@@ -303,7 +315,7 @@ int RunGenerate(const std::vector<std::string>& arguments) {
   grpc::ClientContext context;
   a.connection.Prepare(&context);
   const auto stub = v1::Generation::NewStub(channel);
-  const auto reader = stub->Generate(&context, MakeRequest(a, *std::move(prompt)));
+  const auto reader = stub->Generate(&context, *request);
   // Several completions are printed one after the other when they are whole.
   const bool streams = !a.json && a.n.value_or(1) <= 1;
   Answer answer;
