@@ -256,15 +256,17 @@ absl::StatusOr<std::string> GrammarCompiler::ToEbnf(const GrammarSpec& spec) con
   return absl::InvalidArgumentError("unknown kind of grammar");
 }
 
-CompiledOr GrammarCompiler::Compile(const GrammarSpec& spec) {
+std::shared_ptr<const CompiledGrammar> GrammarCompiler::Find(const GrammarSpec& spec) {
   const std::string key = KeyOf(spec);
-  {
-    const std::lock_guard lock(shared_->mutex);
-    if (auto found = shared_->cache.Find(key)) {
-      ++shared_->hits;
-      return found;
-    }
-  }
+  const std::lock_guard lock(shared_->mutex);
+  auto found = shared_->cache.Find(key);
+  if (found != nullptr) ++shared_->hits;
+  return found;
+}
+
+CompiledOr GrammarCompiler::Compile(const GrammarSpec& spec) {
+  if (auto found = Find(spec)) return found;
+  const std::string key = KeyOf(spec);
   FACET_ASSIGN_OR_RETURN(const std::string ebnf, ToEbnf(spec));
   {
     const std::lock_guard lock(shared_->mutex);

@@ -63,6 +63,9 @@ class GrammarCompiler {
   // under way; try again. FailedPrecondition: the vocabulary has no tokens for tool calls.
   absl::StatusOr<std::shared_ptr<const CompiledGrammar>> Compile(const GrammarSpec& spec);
 
+  // A grammar that Compile has in its cache; null: it has not.
+  std::shared_ptr<const CompiledGrammar> Find(const GrammarSpec& spec);
+
   // The EBNF that Compile hands on: for tests and logs. Same errors.
   absl::StatusOr<std::string> ToEbnf(const GrammarSpec& spec) const;
 

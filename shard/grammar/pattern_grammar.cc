@@ -18,8 +18,6 @@ namespace {
 constexpr size_t kMaxPatternBytes = 4096;
 constexpr int kMaxNesting = 32;
 constexpr int64_t kMaxExpanded = 2000;
-// Characters before and after a pattern that is not anchored.
-constexpr int kMaxAround = 200;
 
 // What an escape matches in every dialect, and what it matches in at least one: a negated class
 // must leave out the latter.
@@ -114,9 +112,8 @@ class PatternParser {
     if (ebnf.empty()) return Error("a class without any character that may be written");
     return Piece{std::move(ebnf), 1};
   }
-  std::string AnyText() const {
-    return absl::StrCat(OneOf(Complement({})), "{0,", kMaxAround, "}");
-  }
+  // Before and after a pattern that is not anchored.
+  std::string AnyText() const { return OneOf(Complement({})) + "*"; }
 
   absl::StatusOr<Piece> Alternatives(int depth) {
     if (depth > kMaxNesting) return Error("groups nested too deep");

@@ -706,7 +706,7 @@ class SchemaConverter {
     return static_cast<int64_t>(value.get<double>());
   }
 
-  absl::StatusOr<Choice> String(const Json& schema, const std::string& pointer) const {
+  absl::StatusOr<Choice> String(const Json& schema, const std::string& pointer) {
     const bool sized = schema.contains("minLength") || schema.contains("maxLength");
     if (schema.contains("pattern") && (sized || schema.contains("format"))) {
       return Refuse(Below(pointer, "pattern"), "not supported beside lengths or a format");
@@ -738,12 +738,10 @@ class SchemaConverter {
       return Pattern(found->second, true, Below(pointer, "format"));
     }
     FACET_ASSIGN_OR_RETURN(const int64_t low, Count(schema, pointer, "minLength", 0, kMaxLength));
-    if (!schema.contains("maxLength")) {
-      return Choice{values_.String(Repeated(values_.Character(), low, std::nullopt)), {}};
-    }
+    if (!schema.contains("maxLength")) return Choice{values_.SizedString(low, std::nullopt), {}};
     FACET_ASSIGN_OR_RETURN(const int64_t high, Count(schema, pointer, "maxLength", 0, kMaxLength));
     if (low > high) return Refuse(Below(pointer, "minLength"), "more than maxLength");
-    return Choice{values_.String(high == 0 ? "" : Repeated(values_.Character(), low, high)), {}};
+    return Choice{values_.SizedString(low, high), {}};
   }
 
   absl::StatusOr<Choice> Pattern(const std::string& pattern, bool whole,
@@ -805,7 +803,7 @@ class SchemaConverter {
   static constexpr char kByte[] = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 
   const SchemaGrammarOptions options_;
-  const ValueRules values_;
+  ValueRules values_;
   Json root_;
   std::vector<Body> bodies_;
   absl::flat_hash_map<std::string, int> ids_;

@@ -1,6 +1,9 @@
 #ifndef FACET_SHARD_GRAMMAR_VALUE_RULES_H_
 #define FACET_SHARD_GRAMMAR_VALUE_RULES_H_
 
+#include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 
 #include "nlohmann/json.hpp"
@@ -19,9 +22,11 @@ class ValueRules {
   // White space between two tokens of JSON: nothing, a space, or one line break and an indent.
   std::string Space() const;
   std::string Quote() const;
-  // Any character of a string: written out where it is used, since a rule of its own would make the
-  // masks of strings a hundred times slower to compute.
+  // Any character of a string.
   std::string Character() const;
+  // A string of `low` to `high` characters, or of any number. Up to kCountedCharacters of them are
+  // counted by a chain of rules, which Common() then holds; more by the library.
+  std::string SizedString(int64_t low, std::optional<int64_t> high);
   // Any text as a property's name.
   std::string AnyKey() const { return Name("key"); }
   std::string Any() const { return Name("any5"); }
@@ -36,7 +41,16 @@ class ValueRules {
   std::string Common() const;
 
  private:
+  static constexpr int64_t kCountedCharacters = 32;
+
+  // A rule for one character and what comes after it, or the end of the string.
+  std::string TextRule(absl::string_view name, bool may_end, absl::string_view next) const;
+  // What a rule that ends with a string is followed by: it spares the masks many guesses.
+  std::string EndOfString(absl::string_view before) const;
+
   const SchemaGrammarOptions options_;
+  int64_t counted_ = 0;                        // longest chain that is needed
+  std::map<std::string, std::string> forced_;  // rules of strings with a least length, by name
 };
 
 }  // namespace facet

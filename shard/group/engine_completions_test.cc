@@ -1,5 +1,6 @@
 // Requests for several completions, and for the log-probabilities of their prompts.
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <string>
@@ -67,6 +68,31 @@ TEST_F(CompletionsTest, MoreThanCanRunAtOnceComeOneAfterTheOther) {
   reader.Submit(2, Wild(1, SeedOfCompletion(5, 10)));
   for (int i = 0; i < 11; ++i) EXPECT_EQ(reader.WaitFor(1, i).tokens.size(), 12u);
   EXPECT_EQ(reader.WaitFor(1, 10).tokens, reader.WaitFor(2).tokens);
+  EXPECT_TRUE(EverythingIsFree());
+}
+
+TEST_F(CompletionsTest, AThoughtIsClosedWhenItsBudgetIsUsedUp) {
+  Start();
+  Reader reader(engine_.get());
+  EngineRequest request = Wild(4, 7, /*max_tokens=*/30);
+  reader.Submit(1, request);
+  const Story free = reader.WaitFor(1);
+  // Tokens that no completion draws early by itself would prove little: these are drawn.
+  request.reasoning = ReasoningLimit{
+      .max_tokens = 5, .starts_in_thought = true, .open_token = free.tokens[9], .close_token = 1};
+  reader.Submit(2, request);
+  for (int i = 0; i < 4; ++i) {
+    const std::vector<int32_t> before = reader.WaitFor(1, i).tokens;
+    const std::vector<int32_t> tokens = reader.WaitFor(2, i).tokens;
+    ASSERT_EQ(tokens.size(), 30u);
+    const size_t thought =
+        static_cast<size_t>(std::find(tokens.begin(), tokens.end(), 1) - tokens.begin());
+    EXPECT_LE(thought, 5u);
+    EXPECT_TRUE(std::equal(tokens.begin(), tokens.begin() + 5, before.begin()) || thought < 5);
+    if (thought == 5) {
+      EXPECT_EQ(std::count(tokens.begin() + 5, tokens.end(), free.tokens[9]), 0) << i;
+    }
+  }
   EXPECT_TRUE(EverythingIsFree());
 }
 

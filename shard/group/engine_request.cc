@@ -37,6 +37,12 @@ absl::Status EngineRequest::Validate(const EngineLimits& limits) const {
   FACET_RETURN_IF_ERROR(sampling.Validate(limits.vocab_size));
   FACET_RETURN_IF_ERROR(stopping.Validate(limits.vocab_size));
   FACET_RETURN_IF_ERROR(CheckField("n", n, 1, std::min(kMaxCompletions, limits.max_completions)));
+  if (reasoning.has_value()) FACET_RETURN_IF_ERROR(reasoning->Validate(limits.vocab_size));
+  if (grammar.has_value()) {
+    // Both would keep an answer from ending where its grammar does.
+    FACET_RETURN_IF_ERROR(CheckField("min_tokens beside a grammar", stopping.min_tokens, 0, 0));
+    FACET_RETURN_IF_ERROR(CheckField("ignore_eos beside a grammar", stopping.ignore_eos, 0, 0));
+  }
   if (prompt_logprobs.has_value()) {
     FACET_RETURN_IF_ERROR(
         CheckField("prompt_logprobs", *prompt_logprobs, 0, SamplingParams::kMaxTopLogprobs));
@@ -47,7 +53,12 @@ absl::Status EngineRequest::Validate(const EngineLimits& limits) const {
   }
   FACET_RETURN_IF_ERROR(CheckField("priority", priority, -SequenceRequest::kMaxPriority,
                                    SequenceRequest::kMaxPriority));
-  return CheckPrompt(prompt, limits);
+  FACET_RETURN_IF_ERROR(CheckPrompt(prompt, limits));
+  if (prompt_logprobs.has_value() && limits.media.has_blocks && !media.empty()) {
+    return absl::InvalidArgumentError(
+        "prompt_logprobs: this model does not give them for a prompt with media");
+  }
+  return ValidateMedia(media, prompt, limits.media);
 }
 
 }  // namespace facet

@@ -35,6 +35,8 @@ RequestDesk::Options DeskOptions(const LeaderEngine::Options& options) {
   RequestDesk::Options desk;
   desk.limits.vocab_size = options.vocab_size;
   desk.limits.max_context = options.scheduler.max_context;
+  desk.limits.media = options.media;
+  desk.limits.media.max_block_tokens = options.scheduler.max_unsplit_tokens();
   desk.limits.max_completions =
       std::min(EngineRequest::kMaxCompletions,
                options.scheduler.max_queue + options.scheduler.max_running_sequences);
@@ -96,7 +98,8 @@ LeaderEngine::LeaderEngine(const Options& options, std::unique_ptr<Scheduler> sc
       collective_(collective),
       step_metrics_(step_metrics),
       metrics_(metrics),
-      desk_(DeskOptions(options), metrics, [this] { loop_->Wake(); }) {
+      grammars_(std::make_unique<GrammarQueue>(options.grammars, metrics)),
+      desk_(DeskOptions(options), metrics, grammars_.get(), [this] { loop_->Wake(); }) {
   metrics->SetPageTokens(options.scheduler.page_tokens);
   const auto fail = [this](const absl::Status& reason) { FailGroup(reason); };
   watch_ = std::make_unique<StepWatch>(options.step_timeout, fail);
@@ -114,7 +117,8 @@ LeaderEngine::LeaderEngine(const Options& options, std::unique_ptr<Scheduler> sc
 
 LeaderEngine::~LeaderEngine() {
   Stop().IgnoreError();
-  watch_->Stop();  // it may be busy with the loop
+  grammars_.reset();  // it may be busy with the desk and wake the loop
+  watch_->Stop();     // it may be busy with the loop
   loop_.reset();
 }
 

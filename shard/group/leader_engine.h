@@ -36,6 +36,7 @@
 #include "shard/collective/collective.h"
 #include "shard/group/engine_connection.h"
 #include "shard/group/engine_request.h"
+#include "shard/group/grammar_queue.h"
 #include "shard/group/metrics.h"
 #include "shard/group/request_desk.h"
 #include "shard/group/step_loop.h"
@@ -53,6 +54,8 @@ class LeaderEngine {
     // prompts that have not been started.
     Scheduler::Options scheduler;
     int vocab_size = 0;
+    GrammarCompiler* grammars = nullptr;  // borrowed; null: requests with grammars are refused
+    MediaLimits media;                    // max_block_tokens follows from `scheduler`
     // Of a request; then it ends with ResourceExhausted.
     absl::Duration max_pause = absl::Minutes(1);
     // A step that lasts longer is taken for hung.
@@ -90,8 +93,11 @@ class LeaderEngine {
   // Everything that becomes of the request comes out of the connection, a refusal too:
   //   InvalidArgument    a field, with its value and limit; or prompt and context with both numbers
   //   ResourceExhausted  the queue is full; with RetryAfter. Or the request was paused too long
+  //   FailedPrecondition a grammar, and the engine has no compiler for it
   //   DeadlineExceeded   `timeout` is over
   //   Unavailable        draining, stopped, or the group was lost
+  // A grammar is compiled while the request waits; it may take seconds, and a bad one ends its own
+  // request only.
   // An error before the first token is one finish of all completions. An `id` that is open on this
   // connection closes the connection with InvalidArgument.
   void Submit(const std::shared_ptr<EngineConnection>& connection, uint64_t id,
@@ -139,6 +145,7 @@ class LeaderEngine {
   absl::Status failure_;
   absl::Status stop_status_;
 
+  std::unique_ptr<GrammarQueue> grammars_;
   RequestDesk desk_;
   std::unique_ptr<StepWatch> watch_;
   std::unique_ptr<StepLoop> loop_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "shard/grammar/apply_mask.h"
 #include "shard/sampling/counter_rng.h"
 
 namespace facet {
@@ -15,6 +16,21 @@ bool HasPenalty(const SamplingParams& sampling) {
 
 }  // namespace
 
+GrammarState::GrammarState(const std::shared_ptr<const CompiledGrammar>& grammar,
+                           ThoughtGate::Start start)
+    : gate(GrammarMatcher(grammar), start), words(MaskWords(grammar->mask_ids())) {}
+
+absl::Status GrammarState::FillMask() {
+  if (!mask.empty()) return absl::OkStatus();
+  mask.resize(words);
+  return gate.FillMask(absl::MakeSpan(mask));
+}
+
+absl::Status GrammarState::Accept(int32_t token) {
+  mask.clear();
+  return gate.Accept(token);
+}
+
 LiveRequest::LiveRequest(std::shared_ptr<EngineConnection> connection, uint64_t id,
                          const EngineRequest& request, absl::Time arrival, int max_context)
     : connection(std::move(connection)),
@@ -22,6 +38,7 @@ LiveRequest::LiveRequest(std::shared_ptr<EngineConnection> connection, uint64_t 
       arrival(arrival),
       deadline(arrival + request.timeout),
       prompt_tokens(static_cast<int>(request.prompt.size())),
+      media_bytes(MediaBytes(request.media)),
       stop(request.stopping, prompt_tokens, max_context),
       counts_tokens(HasPenalty(request.sampling)),
       prompt_logprobs(request.prompt_logprobs),
@@ -32,6 +49,7 @@ LiveRequest::LiveRequest(std::shared_ptr<EngineConnection> connection, uint64_t 
     completion.sampling = request.sampling;
     completion.sampling.seed = SeedOfCompletion(request.sampling.seed, i);
     completion.counts = counts;
+    if (request.reasoning.has_value()) completion.reasoning.emplace(*request.reasoning);
   }
   if (prompt_logprobs.has_value()) prompt = request.prompt;
 }

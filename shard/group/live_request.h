@@ -7,13 +7,29 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "shard/grammar/grammar_compiler.h"
+#include "shard/grammar/thought_gate.h"
 #include "shard/group/engine_connection.h"
 #include "shard/group/engine_request.h"
+#include "shard/sampling/reasoning_budget.h"
 #include "shard/sampling/sampling_params.h"
 #include "shard/sampling/stop_checker.h"
 #include "shard/sampling/token_counts.h"
 
 namespace facet {
+
+// Where a completion stands in its grammar.
+struct GrammarState {
+  GrammarState(const std::shared_ptr<const CompiledGrammar>& grammar, ThoughtGate::Start start);
+
+  // Fills `mask` for the next token, unless it is filled.
+  absl::Status FillMask();
+  absl::Status Accept(int32_t token);
+
+  ThoughtGate gate;
+  std::vector<uint32_t> mask;  // empty: not filled
+  const size_t words;
+};
 
 // One of the n completions of a request.
 struct LiveCompletion {
@@ -21,14 +37,16 @@ struct LiveCompletion {
   bool held = true;  // the scheduler has it, or will be given it
   SamplingParams sampling;
   TokenCounts counts;  // kept only if a penalty is on
+  std::optional<ReasoningBudget> reasoning;
+  std::optional<GrammarState> grammar;
   int generated = 0;
 };
 
 // One request, from its admission until the scheduler holds nothing of it.
 //
 // Who may touch what: RequestDesk guards all fields but those of sampling (`prompt`,
-// `next_prompt_token`, and of a completion `sampling`, `counts` and `generated`), which belong to
-// the step that is under way (StepSampler).
+// `next_prompt_token`, and of a completion `sampling`, `counts`, `reasoning`, `grammar` and
+// `generated`), which belong to the step that is under way (StepSampler).
 struct LiveRequest {
   // Of a valid request.
   LiveRequest(std::shared_ptr<EngineConnection> connection, uint64_t id,
@@ -43,6 +61,7 @@ struct LiveRequest {
   const absl::Time arrival;
   const absl::Time deadline;
   const int prompt_tokens;
+  const int64_t media_bytes;
   const StopChecker stop;
   const bool counts_tokens;  // a penalty is on
   const std::optional<int> prompt_logprobs;

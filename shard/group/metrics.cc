@@ -155,6 +155,22 @@ EngineMetrics::EngineMetrics(Registry& registry)
                 .Add({}, ExchangeBuckets())),
       sampling_(OneCounter(registry, "facet_sampling_seconds_total",
                            "Time spent choosing tokens from logits.")),
+      masks_(BuildHistogram()
+                 .Name("facet_grammar_mask_seconds")
+                 .Help("Time a step spent on the masks of grammars, beside its computation.")
+                 .Register(registry)
+                 .Add({}, ExchangeBuckets())),
+      masked_rows_(
+          OneCounter(registry, "facet_grammar_rows_total", "Tokens chosen under a grammar.")),
+      compilations_(BuildHistogram()
+                        .Name("facet_grammar_compile_seconds")
+                        .Help("Time to compile a request's grammar, or to find it unsound.")
+                        .Register(registry)
+                        .Add({}, StepBuckets())),
+      grammar_hits_(OneCounter(registry, "facet_grammar_cache_hits_total",
+                               "Requests whose grammar was compiled already.")),
+      grammar_misses_(OneCounter(registry, "facet_grammar_cache_misses_total",
+                                 "Requests whose grammar had to be compiled.")),
       finished_(CounterFamily(registry, "facet_requests_finished_total",
                               "Requests that ended, by how they ended.")),
       errors_(CounterFamily(registry, "facet_errors_total", "Errors by status code.")) {
@@ -198,6 +214,16 @@ void EngineMetrics::CountFinish(FinishReason reason, const absl::Status& status)
 
 void EngineMetrics::ObserveSampling(absl::Duration duration) {
   sampling_.Increment(absl::ToDoubleSeconds(duration));
+}
+
+void EngineMetrics::ObserveMasks(absl::Duration duration, int rows) {
+  masks_.Observe(absl::ToDoubleSeconds(duration));
+  masked_rows_.Increment(rows);
+}
+
+void EngineMetrics::ObserveGrammar(absl::Duration duration, bool cached) {
+  (cached ? grammar_hits_ : grammar_misses_).Increment();
+  if (!cached) compilations_.Observe(absl::ToDoubleSeconds(duration));
 }
 
 void EngineMetrics::ObserveHost(absl::Duration duration) {

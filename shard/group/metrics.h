@@ -57,6 +57,10 @@ class EngineMetrics {
   // kError counts its code as well.
   void CountFinish(FinishReason reason, const absl::Status& status);
   void ObserveSampling(absl::Duration duration);
+  // The masks of a step's rows that have grammars.
+  void ObserveMasks(absl::Duration duration, int rows);
+  // A request's grammar is compiled or refused. `cached`: it was known.
+  void ObserveGrammar(absl::Duration duration, bool cached);
   // From the end of one step's computation to the start of the next one's, with work at hand: what
   // the ranks wait for the leader. With facet_step_duration_seconds it makes up all time.
   void ObserveHost(absl::Duration duration);
@@ -92,6 +96,11 @@ class EngineMetrics {
   prometheus::Histogram& queue_;                       // facet_request_queue_seconds
   prometheus::Histogram& host_;                        // facet_step_host_seconds
   prometheus::Counter& sampling_;                      // facet_sampling_seconds_total
+  prometheus::Histogram& masks_;                       // facet_grammar_mask_seconds
+  prometheus::Counter& masked_rows_;                   // facet_grammar_rows_total
+  prometheus::Histogram& compilations_;                // facet_grammar_compile_seconds
+  prometheus::Counter& grammar_hits_;                  // facet_grammar_cache_hits_total
+  prometheus::Counter& grammar_misses_;                // facet_grammar_cache_misses_total
   prometheus::Family<prometheus::Counter>& finished_;  // facet_requests_finished_total{reason=...}
   prometheus::Family<prometheus::Counter>& errors_;    // facet_errors_total{code=...}
 };

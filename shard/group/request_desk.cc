@@ -14,10 +14,13 @@ constexpr absl::Duration kLeastRetryAfter = absl::Milliseconds(100);
 constexpr absl::Duration kMostRetryAfter = absl::Seconds(30);
 
 // Hashes the prompt, if page_tokens is not 0.
-SequenceRequest SequenceOf(EngineRequest request, const LiveRequest& live, int page_tokens) {
+SequenceRequest SequenceOf(EngineRequest request, const LiveRequest& live, int page_tokens,
+                           bool has_blocks) {
   SequenceRequest out;
+  out.media = MakePromptMedia(request.media, has_blocks);
   if (page_tokens > 0) {
-    out.block_hashes.emplace(page_tokens, request.cache_salt);
+    out.block_hashes.emplace(page_tokens, request.cache_salt,
+                             HashedSpans(request.media, has_blocks));
     out.block_hashes->Extend(request.prompt);
   }
   out.n = request.n;
@@ -31,9 +34,9 @@ SequenceRequest SequenceOf(EngineRequest request, const LiveRequest& live, int p
 
 }  // namespace
 
-RequestDesk::RequestDesk(const Options& options, EngineMetrics* metrics,
+RequestDesk::RequestDesk(const Options& options, EngineMetrics* metrics, GrammarQueue* grammars,
                          std::function<void()> on_change)
-    : options_(options), metrics_(metrics), on_change_(std::move(on_change)) {}
+    : options_(options), metrics_(metrics), grammars_(grammars), on_change_(std::move(on_change)) {}
 
 // ---- Readers.
 
@@ -78,7 +81,19 @@ void RequestDesk::Submit(const std::shared_ptr<EngineConnection>& connection, ui
     on_change_();
     return;
   }
-  if (status.ok()) status = Admit(connection, id, std::move(request));
+  std::optional<GrammarRequest> grammar = std::exchange(request.grammar, std::nullopt);
+  int64_t sequence_id = 0;
+  if (status.ok()) {
+    status = Admit(connection, id, std::move(request), grammar.has_value(), &sequence_id);
+  }
+  if (status.ok() && grammar.has_value()) {
+    const ThoughtGate::Start start = grammar->start;
+    grammars_->Compile(std::move(grammar->spec),
+                       [this, sequence_id, start](GrammarQueue::Result result) {
+                         Release(sequence_id, start, std::move(result));
+                       });
+    return;
+  }
   if (status.ok()) {
     on_change_();
     return;
@@ -94,10 +109,11 @@ void RequestDesk::Submit(const std::shared_ptr<EngineConnection>& connection, ui
 }
 
 absl::Status RequestDesk::Admit(const std::shared_ptr<EngineConnection>& connection, uint64_t id,
-                                EngineRequest request) {
+                                EngineRequest request, bool has_grammar, int64_t* sequence_id) {
   auto live = std::make_unique<LiveRequest>(connection, id, request, absl::Now(),
                                             options_.limits.max_context);
-  SequenceRequest sequence = SequenceOf(std::move(request), *live, options_.page_tokens);
+  SequenceRequest sequence =
+      SequenceOf(std::move(request), *live, options_.page_tokens, options_.limits.media.has_blocks);
   std::lock_guard<std::mutex> lock(mutex_);
   FACET_RETURN_IF_ERROR(refusal_);
   FACET_RETURN_IF_ERROR(connection->status());  // closed meanwhile
@@ -106,11 +122,45 @@ absl::Status RequestDesk::Admit(const std::shared_ptr<EngineConnection>& connect
   next_sequence_ += live->n();
   live_sequences_ += live->n();
   waiting_tokens_ += live->prompt_tokens;
-  sequence.id = live->sequence_id;
-  changes_.submitted.push_back(std::move(sequence));
+  media_bytes_ += live->media_bytes;
+  *sequence_id = sequence.id = live->sequence_id;
+  if (has_grammar) {
+    held_back_[sequence.id] = std::move(sequence);
+  } else {
+    changes_.submitted.push_back(std::move(sequence));
+  }
   open_[{connection.get(), id}] = live.get();
   live_.emplace(live->sequence_id, std::move(live));
   return absl::OkStatus();
+}
+
+void RequestDesk::Release(int64_t sequence_id, ThoughtGate::Start start,
+                          GrammarQueue::Result grammar) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto held_back = held_back_.extract(sequence_id);
+    const auto found = live_.find(sequence_id);
+    if (found == live_.end()) {
+      // Cancelled meanwhile; the loop counts what waits.
+    } else if (!grammar.ok()) {
+      changes_.refused.push_back({sequence_id, grammar.status()});
+    } else {
+      Equip(*found->second, *grammar, start);
+      changes_.submitted.push_back(std::move(held_back.mapped()));
+    }
+  }
+  on_change_();
+}
+
+void RequestDesk::Equip(LiveRequest& live, const std::shared_ptr<const CompiledGrammar>& grammar,
+                        ThoughtGate::Start start) {
+  for (int i = 0; i < live.n(); ++i) {
+    LiveCompletion& completion = live.completions[static_cast<size_t>(i)];
+    completion.grammar.emplace(grammar, start);
+    // What the scheduler was told of it before it had it.
+    if (!completion.open) changes_.cancelled.push_back(live.sequence_id + i);
+    if (live.paused_since.has_value()) changes_.paused.push_back({live.sequence_id + i, true});
+  }
 }
 
 absl::Status RequestDesk::CheckRoomLocked(const LiveRequest& live) const {
@@ -127,6 +177,12 @@ absl::Status RequestDesk::CheckRoomLocked(const LiveRequest& live) const {
     full = absl::ResourceExhaustedError(absl::StrCat(
         "the queue of the shard group is full: prompts of ", waiting_tokens_,
         " tokens are waiting, at most ", options_.max_queue_tokens, "; this one has ", tokens));
+  } else if (live.media_bytes > 0 &&
+             media_bytes_ + live.media_bytes > options_.limits.media.max_bytes) {
+    full = absl::ResourceExhaustedError(
+        absl::StrCat("the shard group has no memory for more media: its requests have ",
+                     media_bytes_, " bytes of soft tokens, at most ",
+                     options_.limits.media.max_bytes, "; this one has ", live.media_bytes));
   }
   if (full.ok()) return full;
   return WithRetryAfter(full, std::clamp(recent_queue_time_, kLeastRetryAfter, kMostRetryAfter));
@@ -325,7 +381,10 @@ absl::Time RequestDesk::NextExpiry() const {
   std::lock_guard<std::mutex> lock(mutex_);
   absl::Time next = absl::InfiniteFuture();
   if (!pauses_.empty()) next = pauses_.begin()->first + options_.max_pause;
-  for (const auto& [sequence_id, live] : live_) next = std::min(next, live->deadline);
+  for (const auto& [sequence_id, live] : live_) {
+    // Those whose grammars are being compiled end once that is done.
+    if (held_back_.count(sequence_id) == 0) next = std::min(next, live->deadline);
+  }
   return next;
 }
 
@@ -347,7 +406,7 @@ void RequestDesk::Deliver(EngineOutputs outputs) {
 
 int RequestDesk::submitted() const {
   std::lock_guard<std::mutex> lock(mutex_);
-  return static_cast<int>(changes_.submitted.size());
+  return static_cast<int>(changes_.submitted.size() + held_back_.size());
 }
 
 // ---- With mutex_ held.
@@ -419,6 +478,7 @@ EngineOutputs RequestDesk::EndOfLocked(const EngineConnection* connection, Finis
 
 void RequestDesk::ForgetLocked(Live::const_iterator live) {
   live_sequences_ -= live->second->n();
+  media_bytes_ -= live->second->media_bytes;
   live_.erase(live);
 }
 

@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "shard/group/engine_connection.h"
 #include "shard/group/engine_request.h"
+#include "shard/group/grammar_queue.h"
 #include "shard/group/live_request.h"
 #include "shard/group/metrics.h"
 #include "shard/scheduler/scheduler_types.h"
@@ -31,6 +32,8 @@ using EngineOutputs = std::map<std::shared_ptr<EngineConnection>, std::vector<En
 
 // What the scheduler has to be told. To be applied in the order of the fields.
 struct DeskChanges {
+  // Requests whose grammars are bad, and why: to be dropped. The scheduler never got them.
+  std::vector<std::pair<int64_t, absl::Status>> refused;
   std::vector<int64_t> cancelled;  // sequence ids, also such as it never got
   std::vector<SequenceRequest> submitted;
   std::vector<std::pair<int64_t, bool>> paused;  // sequence id, whether it is
@@ -49,9 +52,10 @@ class RequestDesk {
     absl::Duration max_pause = absl::InfiniteDuration();
   };
 
-  // `metrics` is borrowed. `on_change` says that TakeChanges() has something new; it is called
-  // without a lock held, from any thread.
-  RequestDesk(const Options& options, EngineMetrics* metrics, std::function<void()> on_change);
+  // `metrics` and `grammars` are borrowed; the latter ends before the desk. `on_change` says that
+  // TakeChanges() has something new; it is called without a lock held, from any thread.
+  RequestDesk(const Options& options, EngineMetrics* metrics, GrammarQueue* grammars,
+              std::function<void()> on_change);
 
   // ---- For readers; the contracts are LeaderEngine's.
   std::shared_ptr<EngineConnection> Connect(std::function<void()> on_news);
@@ -103,7 +107,11 @@ class RequestDesk {
   using Live = std::map<int64_t, std::unique_ptr<LiveRequest>>;  // by sequence_id
 
   absl::Status Admit(const std::shared_ptr<EngineConnection>& connection, uint64_t id,
-                     EngineRequest request);
+                     EngineRequest request, bool has_grammar, int64_t* sequence_id);
+  // A request whose grammar is compiled goes to the scheduler, one whose grammar is bad ends.
+  void Release(int64_t sequence_id, ThoughtGate::Start start, GrammarQueue::Result grammar);
+  void Equip(LiveRequest& live, const std::shared_ptr<const CompiledGrammar>& grammar,
+             ThoughtGate::Start start);
   absl::Status CheckRoomLocked(const LiveRequest& live) const;
   Live::const_iterator FindLocked(int64_t sequence_id) const;
   LiveRequest* FindOpenLocked(const EngineConnection* connection, uint64_t id) const;
@@ -123,6 +131,7 @@ class RequestDesk {
 
   const Options options_;
   EngineMetrics* const metrics_;
+  GrammarQueue* const grammars_;
   const std::function<void()> on_change_;
 
   mutable std::mutex mutex_;
@@ -134,7 +143,9 @@ class RequestDesk {
   std::set<std::pair<absl::Time, int64_t>> pauses_;  // (since, sequence_id)
   int live_sequences_ = 0;
   int64_t waiting_tokens_ = 0;  // of prompts that were not planned yet
+  int64_t media_bytes_ = 0;     // of all live requests
   absl::Duration recent_queue_time_ = absl::Seconds(1);
+  std::map<int64_t, SequenceRequest> held_back_;  // until their grammars are compiled, by id
   DeskChanges changes_;
 };
 

@@ -264,6 +264,7 @@ void StepLoop::PrepareNextStep() {
       if (!computing_) return;
       plan_ahead = std::exchange(plan_ahead_due_, false);
     }
+    if (plan_ahead) FillMasks();
     ApplyChanges(&outputs);
     if (plan_ahead) scheduler_->PlanAhead(absl::Now());
     UpdateMetrics();
@@ -274,12 +275,21 @@ void StepLoop::PrepareNextStep() {
 
 // ---- Whoever holds the step.
 
+void StepLoop::FillMasks() {
+  const absl::Time start = absl::Now();
+  const int rows = sampler_.FillMasks(scheduler_->rows());
+  if (rows > 0) parts_.metrics->ObserveMasks(absl::Now() - start, rows);
+}
+
 void StepLoop::ApplyChanges(EngineOutputs* outputs) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     changed_ = false;
   }
   DeskChanges changes = parts_.desk->TakeChanges();
+  for (const auto& [sequence, reason] : changes.refused) {
+    parts_.desk->Drop(sequence, reason, outputs);
+  }
   for (const int64_t sequence : changes.cancelled) scheduler_->Cancel(sequence);
   for (SequenceRequest& request : changes.submitted) {
     const int64_t id = request.id;

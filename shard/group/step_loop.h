@@ -6,8 +6,8 @@
 // Two threads. The loop thread does what stands between two steps and cannot wait (sample, commit,
 // plan, tell the followers) and then computes the leader's own part. While it computes, the side
 // thread hands the outputs of the step before to their readers, tells the scheduler of new and
-// cancelled requests, and has it plan ahead. So writing to streams costs no step any time, and what
-// a client sees of a step comes when the next one is under way.
+// cancelled requests, computes the masks of grammars, and has it plan ahead. So writing to streams
+// costs no step any time, and what a client sees of a step comes when the next one is under way.
 //
 // Whoever works on scheduler, sampler and live requests holds `step_mutex_` ("holds the step"): the
 // loop thread between two steps, the side thread now and then during one.
@@ -91,6 +91,7 @@ class StepLoop {
 
   // With step_mutex_ held.
   void ApplyChanges(EngineOutputs* outputs);
+  void FillMasks();
   void UpdateMetrics();
 
   const Options options_;

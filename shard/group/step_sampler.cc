@@ -33,6 +33,20 @@ absl::StatusOr<std::vector<NewToken>> StepSampler::Sample(const Tensor& logits,
   return tokens;
 }
 
+int StepSampler::FillMasks(absl::Span<const LogitsRow> rows) {
+  int filled = 0;
+  for (const LogitsRow& row : rows) {
+    if (row.is_prompt) continue;
+    const auto [live, index] = desk_->Find(row.sequence_id);
+    if (live == nullptr) continue;
+    auto& grammar = live->completions[static_cast<size_t>(index)].grammar;
+    if (!grammar.has_value() || !grammar->mask.empty()) continue;
+    if (!grammar->FillMask().ok()) grammar->mask.clear();  // Sample meets the error again
+    ++filled;
+  }
+  return filled;
+}
+
 absl::Status StepSampler::CheckShape(const Tensor& logits, absl::Span<const LogitsRow> rows) const {
   const int64_t wanted = rows.empty() ? 0 : rows.back().row + 1;
   if (logits.rows == wanted && (wanted == 0 || logits.cols == vocab_size_)) {
@@ -58,15 +72,36 @@ void StepSampler::Assign(absl::Span<const LogitsRow> rows) {
 
 void StepSampler::Compute(const Tensor& logits, Sampler& sampler, Task& task) const {
   const absl::Span<const float> row(logits.f32(task.row.row), static_cast<size_t>(vocab_size_));
-  const LiveRequest& live = *task.live;
+  LiveRequest& live = *task.live;
   if (task.row.is_prompt) {
     const int32_t token = live.prompt[static_cast<size_t>(task.row.position)];
     task.result = sampler.Score(row, token, *live.prompt_logprobs);
     return;
   }
-  const LiveCompletion& completion = live.completions[static_cast<size_t>(task.index)];
-  task.result = sampler.Sample(row, completion.sampling, completion.counts,
-                               live.stop.MaskedTokens(completion.generated), task.row.position);
+  LiveCompletion& completion = live.completions[static_cast<size_t>(task.index)];
+  absl::Span<const int32_t> masked = live.stop.MaskedTokens(completion.generated);
+  std::vector<int32_t> more;
+  if (completion.reasoning.has_value()) {
+    if (const auto forced = completion.reasoning->ForcedToken()) {
+      task.result = sampler.Score(row, *forced, completion.sampling.logprobs.value_or(0));
+      return;
+    }
+    if (const auto token = completion.reasoning->MaskedToken()) {
+      more.assign(masked.begin(), masked.end());
+      more.push_back(*token);
+      masked = more;
+    }
+  }
+  absl::Span<const uint32_t> allowed;
+  if (completion.grammar.has_value()) {
+    if (const absl::Status status = completion.grammar->FillMask(); !status.ok()) {
+      task.result = status;
+      return;
+    }
+    allowed = completion.grammar->mask;
+  }
+  task.result = sampler.Sample(row, completion.sampling, completion.counts, masked,
+                               task.row.position, allowed);
 }
 
 // The rows of one prompt, from tasks_[first] on, as one output. Returns the first task after them.
@@ -96,9 +131,22 @@ NewToken StepSampler::ReportToken(Task& task, EngineOutputs* outputs) {
   LiveRequest& live = *task.live;
   LiveCompletion& completion = live.completions[static_cast<size_t>(task.index)];
   out.token = task.result->token;
+  if (completion.grammar.has_value()) {
+    // A token that thoughts are closed with was not chosen under the mask.
+    if (const absl::Status status = completion.grammar->Accept(out.token); !status.ok()) {
+      task.result = status;
+      ReportError(task, outputs);
+      out.finished = true;
+      return out;
+    }
+  }
   ++completion.generated;
+  if (completion.reasoning.has_value()) completion.reasoning->Add(out.token);
   if (live.counts_tokens) completion.counts.AddGenerated(out.token);
-  const FinishReason reason = live.stop.Check(out.token, completion.generated);
+  FinishReason reason = live.stop.Check(out.token, completion.generated);
+  // An end id of the checkpoint that is none of the request's.
+  const bool ended = completion.grammar.has_value() && completion.grammar->gate.IsTerminated();
+  if (ended && reason == FinishReason::kNone) reason = FinishReason::kStop;
   out.finished = reason != FinishReason::kNone;
   EngineOutput output;
   output.index = task.index;

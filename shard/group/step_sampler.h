@@ -32,6 +32,10 @@ class StepSampler {
                                                absl::Span<const LogitsRow> rows,
                                                EngineOutputs* outputs);
 
+  // Computes the masks of those rows whose completions have a grammar, unless it is done: beside
+  // the step whose logits they will meet. Returns how many. Sample computes what is missing.
+  int FillMasks(absl::Span<const LogitsRow> rows);
+
  private:
   // A row and whom it belongs to.
   struct Task {

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "shard/grammar/apply_mask.h"
 #include "shard/sampling/counter_rng.h"
 #include "shard/sampling/logit_adjustments.h"
 #include "shard/sampling/row_math.h"
@@ -30,14 +31,16 @@ absl::Status UnusableLogit(absl::Span<const float> logits) {
 absl::StatusOr<SampledToken> Sampler::Sample(absl::Span<const float> logits,
                                              const SamplingParams& params,
                                              const TokenCounts& counts,
-                                             absl::Span<const int32_t> masked, int64_t position) {
+                                             absl::Span<const int32_t> masked, int64_t position,
+                                             absl::Span<const uint32_t> allowed) {
   const RowMax model_max = MaxOfRow(logits);
   if (!model_max.valid) return UnusableLogit(logits);
   absl::Span<const float> row = logits;
   float max = model_max.max;
-  if (AdjustsLogits(params, masked)) {
+  if (AdjustsLogits(params, masked) || !allowed.empty()) {
     row_.assign(logits.begin(), logits.end());
     AdjustLogits(params, counts, masked, absl::MakeSpan(row_));
+    if (!allowed.empty()) ApplyMask(allowed, absl::MakeSpan(row_));
     row = row_;
     max = MaxOfRow(row).max;
   }

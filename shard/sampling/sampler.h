@@ -45,11 +45,12 @@ class Sampler {
   // `logits`: [vocab], after the soft cap. `params`: valid for this vocabulary. `counts`: of the
   // sequence so far; read only if a penalty is on. `masked`: ids that may not be chosen this time
   // (StopChecker::MaskedTokens), in [0, vocab). `position`: of the token to be chosen, counted from
-  // the start of the prompt.
+  // the start of the prompt. `allowed`: a bit for each id, those of 0 may not be chosen either
+  // (GrammarMatcher::FillMask); empty: no such mask.
   // Internal: a logit is NaN or +infinity, or no token is left to choose from.
   absl::StatusOr<SampledToken> Sample(absl::Span<const float> logits, const SamplingParams& params,
                                       const TokenCounts& counts, absl::Span<const int32_t> masked,
-                                      int64_t position);
+                                      int64_t position, absl::Span<const uint32_t> allowed = {});
 
   // The log-probability of a token that is known already, and of the `top_logprobs` likeliest ones
   // beside it. `token` is in [0, vocab). Internal: as Sample.
