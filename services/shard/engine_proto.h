@@ -3,13 +3,16 @@
 
 // Messages of ShardEngine <-> what the engine speaks. No decisions, no limits: the engine checks.
 
+#include "absl/status/statusor.h"
 #include "proto/facet/internal/shard_engine.pb.h"
 #include "shard/group/engine_connection.h"
 #include "shard/group/leader_engine.h"
 
 namespace facet {
 
-EngineRequest FromProto(internal::SubmitRequest request);
+// InvalidArgument, which names field and value, if media are of a kind or type that there is not:
+// no router of this version sends such.
+absl::StatusOr<EngineRequest> FromProto(internal::SubmitRequest request);
 
 internal::SequenceOutput ToProto(const EngineOutput& output);
 

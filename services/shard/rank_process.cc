@@ -15,6 +15,7 @@
 #include "services/serving/build_info.h"
 #include "services/serving/server_shell.h"
 #include "services/shard/kernel_info.h"
+#include "services/shard/leader_grammars.h"
 #include "services/shard/rank_setup.h"
 #include "services/shard/shard_service.h"
 #include "shard/group/bootstrap.h"
@@ -40,6 +41,7 @@ absl::StatusOr<std::unique_ptr<ServerShell>> MakeShell(const ShardOptions& optio
   shell.port_file = options.port_file;
   shell.grace_period = options.grace_period;
   shell.drain_delay = options.drain_delay;
+  shell.max_receive_message_bytes = static_cast<int>(options.max_request_bytes);
   if (options.rank == 0) shell.services = {internal::ShardEngine::service_full_name()};
   return ServerShell::Create(shell);
 }
@@ -96,6 +98,14 @@ internal::EngineInfo MakeEngineInfo(const ShardOptions& options, const RankSetup
   const int64_t page_tokens = setup.rank.page_tokens;
   info.set_global_kv_tokens(setup.rank.global_pages * page_tokens);
   info.set_sliding_kv_tokens(setup.rank.sliding_pages * page_tokens);
+  const MediaLimits media = MakeMediaLimits(options, setup.config);
+  info.set_hidden_size(media.hidden_size);
+  info.set_takes_images(media.image_token_id.has_value());
+  info.set_takes_video(media.video_token_id.has_value());
+  info.set_takes_audio(media.audio_token_id.has_value());
+  info.set_max_image_tokens(media.has_blocks ? media.max_block_tokens : setup.context_length);
+  info.set_max_request_bytes(options.max_request_bytes);
+  info.set_max_media_bytes(media.max_bytes);
   return info;
 }
 
@@ -105,6 +115,7 @@ LeaderEngine::Options MakeEngineOptions(const ShardOptions& options, const RankS
   engine.scheduler = MakeSchedulerOptions(options, setup);
   engine.scheduler.enable_prefix_cache = options.prefix_cache;
   engine.vocab_size = setup.config.vocab_size;
+  engine.media = MakeMediaLimits(options, setup.config);
   engine.max_pause = options.max_pause;
   engine.step_timeout = options.step_timeout;
   engine.heartbeat = std::min(options.collective_timeout / 4, absl::Seconds(1));
@@ -139,9 +150,14 @@ int LeadGroup(const ShardOptions& options, const RankSetup& setup, GroupLeader& 
   if (!rank.ok()) return EndFailedStart(shell, rank.status());
   ReportKernels(AttentionKernelsOf(setup.config, setup.rank.kv_dtype, rank->backend->level()),
                 shell.registry());
+  absl::StatusOr<std::unique_ptr<GrammarCompiler>> grammars =
+      LoadGrammarCompiler(options.model, setup.config);
+  if (!grammars.ok()) return EndFailedStart(shell, grammars.status());
   RankStepModel model(rank->model.get());
-  auto engine = LeaderEngine::Start(MakeEngineOptions(options, setup, &shell), &model, collective,
-                                    &step_metrics, &engine_metrics);
+  LeaderEngine::Options engine_options = MakeEngineOptions(options, setup, &shell);
+  engine_options.grammars = grammars->get();
+  auto engine =
+      LeaderEngine::Start(engine_options, &model, collective, &step_metrics, &engine_metrics);
   if (!engine.ok()) {
     collective->Abort(engine.status());
     return EndFailedStart(shell, engine.status());

@@ -191,6 +191,20 @@ Scheduler::Options MakeSchedulerOptions(const ShardOptions& options, const RankS
   return out;
 }
 
+MediaLimits MakeMediaLimits(const ShardOptions& options, const ModelConfig& config) {
+  MediaLimits out;
+  out.hidden_size = config.hidden_size;
+  if (config.has_vision) {
+    out.image_token_id = config.image_token_id;
+    out.video_token_id = config.video_token_id;
+  }
+  if (config.has_audio) out.audio_token_id = config.audio_token_id;
+  out.has_blocks = config.bidirectional_vision;
+  out.max_block_tokens = out.has_blocks ? options.max_step_tokens - options.max_running : 0;
+  out.max_bytes = options.max_media_bytes;
+  return out;
+}
+
 int64_t AvailableMemoryBytes() {
   const int64_t kib = NamedNumberIn("/proc/meminfo", "MemAvailable:");
   const int64_t machine = kib < 0 ? -1 : kib * 1024;

@@ -9,6 +9,7 @@
 #include "model/config.h"
 #include "services/shard/shard_options.h"
 #include "shard/group/bootstrap.h"
+#include "shard/group/request_media.h"
 #include "shard/planner/memory_plan.h"
 #include "shard/scheduler/scheduler.h"
 #include "shard/transformer/rank_options.h"
@@ -38,6 +39,7 @@ absl::StatusOr<RankSetup> PrepareRank(const ShardOptions& options);
 BootstrapOptions MakeBootstrapOptions(const ShardOptions& options, const RankSetup& setup,
                                       const std::string& build);
 Scheduler::Options MakeSchedulerOptions(const ShardOptions& options, const RankSetup& setup);
+MediaLimits MakeMediaLimits(const ShardOptions& options, const ModelConfig& config);
 
 // Bytes that this process may take: what the machine has available now, or what its control group
 // still allows, whichever is less. 0 if the system does not say.

@@ -134,6 +134,31 @@ TEST(RankSetupTest, SettingsThatMustAgreeShowInTheText) {
   EXPECT_EQ(usual, text([](auto& o) { o.max_queue = 3; }));  // the leader's own affair
 }
 
+TEST(RankSetupTest, MediaAreTakenAsFarAsTheCheckpointHasTheirPart) {
+  ModelConfig config;
+  config.hidden_size = 96;
+  config.image_token_id = 7;
+  config.video_token_id = 8;
+  config.audio_token_id = 9;
+  config.has_vision = true;
+  ShardOptions options = Options();
+  options.max_media_bytes = 1234;
+  const MediaLimits causal = MakeMediaLimits(options, config);
+  EXPECT_EQ(causal.hidden_size, 96);
+  EXPECT_EQ(causal.image_token_id, 7);
+  EXPECT_EQ(causal.video_token_id, 8);
+  EXPECT_FALSE(causal.audio_token_id.has_value());
+  EXPECT_FALSE(causal.has_blocks);
+  EXPECT_EQ(causal.max_bytes, 1234);
+  config.has_vision = false;
+  config.has_audio = config.bidirectional_vision = true;
+  const MediaLimits audio = MakeMediaLimits(options, config);
+  EXPECT_FALSE(audio.image_token_id.has_value());
+  EXPECT_EQ(audio.audio_token_id, 9);
+  EXPECT_TRUE(audio.has_blocks);
+  EXPECT_EQ(audio.max_block_tokens, options.max_step_tokens - options.max_running);
+}
+
 TEST(AvailableMemoryTest, IsAPlausibleNumber) {
   EXPECT_GT(AvailableMemoryBytes(), int64_t{1} << 20);
   EXPECT_LT(AvailableMemoryBytes(), int64_t{1} << 50);

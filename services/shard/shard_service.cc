@@ -72,7 +72,9 @@ class RouterStream final : public Stream {
     switch (frame.frame_case()) {
       case internal::RouterFrame::kSubmit: {
         const uint64_t id = frame.submit().id();
-        engine_->Submit(connection_, id, FromProto(std::move(*frame.mutable_submit())));
+        absl::StatusOr<EngineRequest> request = FromProto(std::move(*frame.mutable_submit()));
+        if (!request.ok()) return connection_->Close(request.status());
+        engine_->Submit(connection_, id, *std::move(request));
         return;
       }
       case internal::RouterFrame::kCancel: {

@@ -18,7 +18,7 @@ namespace facet {
 //   OK                 when the router has closed its side and its requests have ended
 //   UNAVAILABLE        the group drains and the router's requests have ended; or the group was
 //                      lost, after every request has got its finish
-//   INVALID_ARGUMENT   a frame that says nothing, or an id that is in use
+//   INVALID_ARGUMENT   a frame that says nothing or unknown things, or an id that is in use
 //   RESOURCE_EXHAUSTED the router does not read
 // A stream that breaks, or is cancelled, cancels its requests.
 //

@@ -58,6 +58,8 @@ class ShardServiceTest : public ::testing::Test {
   void StartEngine(int max_buffered_outputs = 65536) {
     LeaderEngine::Options options;
     options.vocab_size = kVocab;
+    options.media.hidden_size = 2;
+    options.media.video_token_id = 40;
     options.max_buffered_outputs = max_buffered_outputs;
     options.scheduler.max_step_tokens = 16;
     options.scheduler.max_running_sequences = 4;
@@ -297,6 +299,46 @@ TEST_F(ShardServiceTest, AFrameThatSaysNothingEndsTheStream) {
   Call call(*stub_);
   ASSERT_TRUE(call.stream->Write(internal::RouterFrame()));
   EXPECT_EQ(call.End().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+internal::RouterFrame SubmitMedia(uint64_t id, internal::MediaSpan::Kind kind, const char* dtype) {
+  internal::RouterFrame frame = Submit(id, {4, 40, 40, 7}, 2);
+  internal::MediaSpan* span = frame.mutable_submit()->add_media();
+  span->set_kind(kind);
+  span->set_position(1);
+  span->set_count(2);
+  span->set_dtype(dtype);
+  span->set_rows("12345678");
+  span->set_content_hash(std::string(32, 'h'));
+  return frame;
+}
+
+TEST_F(ShardServiceTest, CarriesSoftTokens) {
+  SoftTokens seen;
+  model_.on_step = [&seen](const StepPlan& plan) {
+    const auto& runs = plan.sequences[0].soft_tokens;
+    if (!runs.empty()) seen = runs[0];
+    return absl::OkStatus();
+  };
+  StartEngine();
+  Call call(*stub_);
+  call.stream->Write(SubmitMedia(1, internal::MediaSpan::VIDEO, "bf16"));
+  EXPECT_EQ(call.WaitFor(1).finish().reason(), internal::Finish::LENGTH);
+  EXPECT_EQ(seen.kind, MediaKind::kVideo);
+  EXPECT_EQ(seen.dtype, DType::kBF16);
+  EXPECT_EQ(seen.position, 1);
+  EXPECT_EQ(seen.count, 2);
+  EXPECT_EQ(seen.rows, "12345678");
+}
+
+TEST_F(ShardServiceTest, MediaOfAnUnknownKindOrTypeEndTheStream) {
+  StartEngine();
+  Call kind(*stub_);
+  kind.stream->Write(SubmitMedia(1, internal::MediaSpan::KIND_UNSPECIFIED, "bf16"));
+  EXPECT_THAT(kind.End().error_message(), HasSubstr("media: kind is 0, must be in [1, 3]"));
+  Call type(*stub_);
+  type.stream->Write(SubmitMedia(1, internal::MediaSpan::IMAGE, "f16"));
+  EXPECT_THAT(type.End().error_message(), HasSubstr("dtype is 'f16', must be f32 or bf16"));
 }
 
 TEST_F(ShardServiceTest, DrainEndsTheStreamAfterTheLastRequest) {

@@ -79,6 +79,34 @@ class ServingTest : public ::testing::Test {
 LocalCluster* ServingTest::cluster_ = nullptr;
 Tokenizer* ServingTest::tokenizer_ = nullptr;
 
+TEST_F(ServingTest, TextHasTheFormThatWasAskedFor) {
+  v1::GenerateRequest request = TextRequest("Hello", 120);
+  request.mutable_stopping()->set_ignore_eos(false);
+  request.mutable_sampling()->set_temperature(1.5);
+  request.mutable_sampling()->set_seed(3);
+  const auto text = [&request] {
+    const Answer answer = Ask(request);
+    EXPECT_TRUE(answer.status.ok()) << answer.status.error_message();
+    return answer.text;
+  };
+  request.mutable_response_format()->set_json_schema(
+      R"({"type":"object","properties":{"city":{"enum":["Oslo","Rome"]},
+          "ok":{"type":"boolean"}},"required":["city","ok"]})");
+  const auto value = nlohmann::json::parse(text(), nullptr, false);
+  ASSERT_TRUE(value.is_object()) << value;
+  EXPECT_EQ(value.size(), 2u);
+  EXPECT_TRUE(value["city"] == "Oslo" || value["city"] == "Rome") << value;
+  EXPECT_TRUE(value["ok"].is_boolean()) << value;
+  request.mutable_response_format()->set_regex("(ab|cd){2}[0-9]{3}");
+  EXPECT_THAT(text(), ::testing::MatchesRegex("(ab|cd)(ab|cd)[0-9][0-9][0-9]"));
+  request.mutable_response_format()->set_ebnf("root ::= \"so\" (\" far\" | \" good\")");
+  EXPECT_THAT(text(), ::testing::AnyOf("so far", "so good"));
+  request.mutable_response_format()->set_json_schema(R"({"properties":{"a":{"not":{}}}})");
+  const Answer bad = Ask(request);
+  EXPECT_EQ(bad.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(bad.status.error_message(), HasSubstr("/properties/a/not"));
+}
+
 TEST_F(ServingTest, TextGoesInAndComesOut) {
   const std::string prompt = "Hello, wörld! 😊";
   const Answer answer = Ask(TextRequest(prompt, 16));
