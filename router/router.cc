@@ -135,9 +135,11 @@ std::shared_ptr<GenerationCall> Router::Generate(const v1::GenerateRequest& requ
 
 std::shared_ptr<GenerationCall> Router::Chat(const v1::ChatRequest& request, RequestContext context,
                                              std::function<void()> on_output) {
-  return Begin("Chat", std::move(context), std::move(on_output), &pool_,
-               [this, request](const RequestContext& of_call) {
-                 return PrepareChat(parts_, chat_, of_call, request);
+  const auto kept = std::make_shared<const v1::ChatRequest>(request);
+  TaskPool* const pool = MediaOf(*kept).empty() ? &pool_ : &media_pool_;
+  return Begin("Chat", std::move(context), std::move(on_output), pool,
+               [this, kept](const RequestContext& of_call) {
+                 return PrepareChat(parts_, chat_, of_call, *kept);
                });
 }
 

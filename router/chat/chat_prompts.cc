@@ -76,7 +76,11 @@ absl::Status ChatPrompts::CheckSizes(const v1::ChatRequest& request) const {
                                                    " entries; at most ", ChatLimits::kMaxTools));
   }
   size_t bytes = 0;
-  for (const v1::ChatMessage& message : request.messages()) bytes += message.ByteSizeLong();
+  for (const v1::ChatMessage& message : request.messages()) {
+    bytes += message.ByteSizeLong();
+    // Media have a limit of their own.
+    for (const v1::ContentPart& part : message.content()) bytes -= part.media().ByteSizeLong();
+  }
   for (const v1::Tool& tool : request.tools()) bytes += tool.ByteSizeLong();
   if (bytes <= validator_->limits().max_prompt_bytes) return absl::OkStatus();
   return absl::InvalidArgumentError(

@@ -98,10 +98,16 @@ const BadRequest kBadRequests[] = {
      [](auto& r) { r.mutable_messages(0)->add_content(); },
      kInvalid,
      {"messages[0].content[1]"}},
-    {"Media",
+    {"MediaWithoutAKind",
      [](auto& r) { r.mutable_messages(0)->add_content()->mutable_media(); },
-     absl::StatusCode::kFailedPrecondition,
+     kInvalid,
      {"messages[0].content[1].media"}},
+    {"MediaOfTheAssistant",
+     [](auto& r) {
+       r.mutable_messages(1)->add_content()->mutable_media()->set_kind(v1::Media::IMAGE);
+     },
+     kInvalid,
+     {"messages[1].content", "USER and TOOL"}},
     {"JsonResult",
      [](auto& r) { r.mutable_messages(2)->mutable_content(0)->set_json("[1]"); },
      kInvalid,

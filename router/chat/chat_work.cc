@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "router/chat/chat_output.h"
 
@@ -27,18 +28,36 @@ internal::Grammar::ThoughtStart ThoughtStartOf(const ChatSpec& spec, bool starts
 
 }  // namespace
 
+MediaInputs MediaOf(const v1::ChatRequest& request) {
+  MediaInputs out;
+  for (int m = 0; m < request.messages_size(); ++m) {
+    for (int p = 0; p < request.messages(m).content_size(); ++p) {
+      const v1::ContentPart& part = request.messages(m).content(p);
+      if (!part.has_media()) continue;
+      out.push_back({&part.media(), absl::StrCat("messages[", m, "].content[", p, "].media")});
+    }
+  }
+  return out;
+}
+
 absl::StatusOr<CallWork> PrepareChat(const RouterParts& parts, const ChatPrompts& chat,
                                      const RequestContext& context,
                                      const v1::ChatRequest& request) {
   FACET_ASSIGN_OR_RETURN(ChatSpec spec, chat.Validate(request));
+  const MediaInputs media = MediaOf(request);
+  FACET_RETURN_IF_ERROR(parts.media->Validate(media));
   const absl::Time began = parts.clock();
-  FACET_ASSIGN_OR_RETURN(const ChatPrompt prompt, chat.Make(spec));
+  FACET_ASSIGN_OR_RETURN(ChatPrompt prompt, chat.Make(spec));
   parts.metrics->tokenize_seconds.Observe(absl::ToDoubleSeconds(parts.clock() - began));
-  FACET_RETURN_IF_ERROR(FitToContext(static_cast<int64_t>(prompt.token_ids.size()),
-                                     parts.groups->context_length(), &spec.generation));
+  FACET_ASSIGN_OR_RETURN(ExpandedPrompt expanded,
+                         parts.media->Make(std::move(prompt.token_ids), media, context.deadline));
+  const auto prompt_tokens = static_cast<int32_t>(expanded.token_ids.size());
+  FACET_RETURN_IF_ERROR(
+      FitToContext(prompt_tokens, parts.groups->context_length(), &spec.generation));
 
   CallWork work;
-  work.submit = MakeSubmit(spec.generation, prompt.token_ids);
+  work.submit = MakeSubmit(spec.generation, expanded.token_ids);
+  AddMedia(std::move(expanded.spans), &work.submit);
   if (spec.grammar.has_value()) {
     *work.submit.mutable_grammar() = std::move(*spec.grammar);
     work.submit.mutable_grammar()->set_thought_start(ThoughtStartOf(spec, prompt.ends_in_thought));
@@ -50,7 +69,8 @@ absl::StatusOr<CallWork> PrepareChat(const RouterParts& parts, const ChatPrompts
   options.starts_in_thought = prompt.ends_in_thought;
   options.start.set_request_id(context.request_id);
   options.start.set_model(parts.model->name);
-  options.start.set_prompt_tokens(static_cast<int32_t>(prompt.token_ids.size()));
+  options.start.set_prompt_tokens(prompt_tokens);
+  options.start.mutable_media()->Add(expanded.usage.begin(), expanded.usage.end());
   work.output = std::make_unique<ChatOutput>(std::move(options), spec);
   return work;
 }

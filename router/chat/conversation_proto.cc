@@ -45,7 +45,22 @@ absl::StatusOr<Role> RoleOf(const std::string& path, const v1::ChatMessage& mess
   }
 }
 
-absl::StatusOr<ContentPart> ToPart(const std::string& path, const v1::ContentPart& part) {
+absl::StatusOr<ContentPart::Kind> KindOf(const std::string& path, const v1::Media& media) {
+  switch (media.kind()) {
+    case v1::Media::IMAGE:
+      return ContentPart::Kind::kImage;
+    case v1::Media::AUDIO:
+      return ContentPart::Kind::kAudio;
+    case v1::Media::VIDEO:
+      return ContentPart::Kind::kVideo;
+    default:
+      return Wrong(path + ".kind", absl::StrCat(static_cast<int>(media.kind()),
+                                                "; allowed: 1 (IMAGE), 2 (AUDIO), 3 (VIDEO)"));
+  }
+}
+
+absl::StatusOr<ContentPart> ToPart(const std::string& path, Role role,
+                                   const v1::ContentPart& part) {
   ContentPart out;
   switch (part.part_case()) {
     case v1::ContentPart::kText:
@@ -57,9 +72,13 @@ absl::StatusOr<ContentPart> ToPart(const std::string& path, const v1::ContentPar
       if (out.json.is_null()) return Wrong(path + ".json", "empty; the JSON text of an object");
       return out;
     }
-    case v1::ContentPart::kMedia:
-      return absl::FailedPreconditionError(
-          absl::StrCat(path, ".media is set; this router takes text only"));
+    case v1::ContentPart::kMedia: {
+      if (role != Role::kUser && role != Role::kTool) {
+        return Wrong(path + ".media", absl::StrCat("is for USER and TOOL, not ", Name(role)));
+      }
+      FACET_ASSIGN_OR_RETURN(out.kind, KindOf(path + ".media", part.media()));
+      return out;
+    }
     case v1::ContentPart::PART_NOT_SET:
       break;
   }
@@ -72,8 +91,8 @@ absl::StatusOr<Message> ToMessage(const v1::ChatMessage& message, int index) {
   FACET_ASSIGN_OR_RETURN(out.role, RoleOf(path, message, index));
   out.content_is_string = message.content_size() <= 1;
   for (int i = 0; i < message.content_size(); ++i) {
-    FACET_ASSIGN_OR_RETURN(ContentPart part,
-                           ToPart(absl::StrCat(path, ".content[", i, "]"), message.content(i)));
+    FACET_ASSIGN_OR_RETURN(ContentPart part, ToPart(absl::StrCat(path, ".content[", i, "]"),
+                                                    out.role, message.content(i)));
     out.content.push_back(std::move(part));
   }
   for (int i = 0; i < message.tool_calls_size(); ++i) {

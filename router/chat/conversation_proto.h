@@ -12,8 +12,9 @@ namespace facet {
 //
 // InvalidArgument names the place ("messages[2].tool_calls[0].arguments: ..."): no role, a system
 // or developer message that is not the first, a part without content, JSON that is none or of
-// another kind than the field takes. FailedPrecondition: media. What is no matter of form is left
-// to CheckConversation (model/chat/check.h). Thread-safe.
+// another kind than the field takes, media of another role than USER and TOOL. Of media only the
+// kind is taken; what is no matter of form is left to CheckConversation (model/chat/check.h).
+// Thread-safe.
 absl::StatusOr<Conversation> ConversationFromProto(const v1::ChatRequest& request);
 
 }  // namespace facet

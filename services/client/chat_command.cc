@@ -11,6 +11,7 @@
 #include "proto/facet/v1/generation.grpc.pb.h"
 #include "services/client/chat_request.h"
 #include "services/client/command.h"
+#include "services/client/media_files.h"
 
 namespace facet {
 namespace {
@@ -25,6 +26,7 @@ struct Arguments {
   std::optional<std::string> messages;
   std::optional<std::string> system;
   std::optional<std::string> tools;
+  MediaFiles media;
   bool thinking = false;
   // chat only
   std::optional<std::string> tool_choice;
@@ -46,6 +48,7 @@ void AddConversationFlags(Arguments* a, FlagSet* flags) {
               &a->messages);
   flags->Text("system", "TEXT", "what the model is told first", &a->system);
   flags->Text("tools", "FILE", "tools as OpenAI writes them, a JSON list", &a->tools);
+  a->media.AddFlags(flags);
   flags->Switch("thinking", "the model may think before it answers", &a->thinking);
 }
 
@@ -74,6 +77,9 @@ absl::Status Check(const Arguments& a, const std::vector<std::string>& positiona
   if (positional.size() + a.messages.has_value() != 1) {
     return absl::InvalidArgumentError("give either a message or --messages");
   }
+  if (a.messages.has_value() && !a.media.empty()) {
+    return absl::InvalidArgumentError("files of media go with a message, not with --messages");
+  }
   if (a.messages.has_value() && a.system.has_value()) {
     return absl::InvalidArgumentError("--system goes with a message, not with --messages");
   }
@@ -84,6 +90,24 @@ void AddMessage(v1::ChatMessage::Role role, const std::string& text, v1::ChatReq
   v1::ChatMessage* message = request->add_messages();
   message->set_role(role);
   message->add_content()->set_text(text);
+}
+
+// Images and video stand before the text and audio behind it, as Google advises.
+absl::Status AddUserMessage(const MediaFiles& files, const std::string& text,
+                            v1::ChatRequest* request) {
+  google::protobuf::RepeatedPtrField<v1::Media> media;
+  FACET_RETURN_IF_ERROR(files.Read(&media));
+  v1::ChatMessage* const message = request->add_messages();
+  message->set_role(v1::ChatMessage::USER);
+  bool has_text = false;
+  for (v1::Media& medium : media) {
+    if (medium.kind() == v1::Media::AUDIO && !std::exchange(has_text, true)) {
+      message->add_content()->set_text(text);
+    }
+    *message->add_content()->mutable_media() = std::move(medium);
+  }
+  if (!has_text) message->add_content()->set_text(text);
+  return absl::OkStatus();
 }
 
 void SetToolChoice(const std::string& choice, v1::ToolChoice* out) {
@@ -105,7 +129,7 @@ absl::StatusOr<v1::ChatRequest> MakeRequest(const Arguments& a,
     FACET_RETURN_IF_ERROR(AddMessages(file, &request));
   } else {
     if (a.system) AddMessage(v1::ChatMessage::SYSTEM, *a.system, &request);
-    AddMessage(v1::ChatMessage::USER, positional.front(), &request);
+    FACET_RETURN_IF_ERROR(AddUserMessage(a.media, positional.front(), &request));
   }
   if (a.tools) {
     FACET_RETURN_IF_ERROR(ReadFile(*a.tools, &file));
