@@ -66,11 +66,21 @@ absl::StatusOr<uint64_t> ShardClient::Submit(internal::SubmitRequest request,
   internal::RouterFrame frame;
   *frame.mutable_submit() = std::move(request);
   frame.mutable_submit()->set_id(id);
+  FACET_RETURN_IF_ERROR(CheckSizeLocked(frame));
   FACET_RETURN_IF_ERROR(stream_->Send(std::move(frame)));
   // The engine may answer already, but OnFrame waits for the mutex.
   requests_.emplace(id, Request{std::move(sink), tokens, completions});
   load_ += tokens;
   return id;
+}
+
+absl::Status ShardClient::CheckSizeLocked(const internal::RouterFrame& frame) const {
+  const int64_t most = info_.has_value() ? info_->max_request_bytes() : 0;
+  const int64_t bytes = static_cast<int64_t>(frame.ByteSizeLong());
+  if (most <= 0 || bytes <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the request with the soft tokens of its media has ", bytes,
+                   " bytes; shard groups take at most ", most));
 }
 
 void ShardClient::Cancel(uint64_t id, std::optional<int> index) {

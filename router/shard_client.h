@@ -70,7 +70,8 @@ class ShardClient {
 
   // Sends a request; request.id is set here. From then on `sink` hears of it until the finish of
   // all its completions (of an index below 0: at once), its loss, or Cancel. Unavailable if the
-  // group is not ready; ResourceExhausted if it does not read.
+  // group is not ready; ResourceExhausted if it does not read; InvalidArgument if the request is
+  // larger than it takes.
   absl::StatusOr<uint64_t> Submit(internal::SubmitRequest request, std::shared_ptr<ShardSink> sink);
 
   // Ends a request, or one of its completions; the sink hears nothing more of it (a call that has
@@ -99,6 +100,8 @@ class ShardClient {
     std::set<int> ended = {};  // of them
   };
 
+  // A frame that is larger than the group takes would end the stream of all requests.
+  absl::Status CheckSizeLocked(const internal::RouterFrame& frame) const;
   // Completion `index` has ended, all of them if it is below 0; true if none is left: then the
   // request is forgotten.
   bool EndLocked(std::map<uint64_t, Request>::iterator request, int index);

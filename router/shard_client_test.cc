@@ -134,6 +134,21 @@ TEST_F(ShardClientTest, CarriesManyRequestsOnOneStream) {
   EXPECT_EQ(engine.streams_opened(), 1);
 }
 
+TEST_F(ShardClientTest, ARequestLargerThanTheGroupTakesIsRefusedAndTheOthersStay) {
+  FakeShardEngine engine(*model_);
+  internal::EngineInfo info = engine.info();
+  info.set_max_request_bytes(1000);
+  engine.SetInfo(info);
+  const auto client = Connect(engine);
+  ASSERT_THAT(client->Submit(Request(10), std::make_shared<Recorder>()), IsOk());
+  internal::SubmitRequest large = Request(10);
+  large.add_media()->set_rows(std::string(1000, 'r'));
+  EXPECT_EQ(client->Submit(large, std::make_shared<Recorder>()).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(client->requests(), 1);
+  EXPECT_THAT(client->status(), IsOk());
+}
+
 TEST_F(ShardClientTest, ACancelledRequestHearsNothingMore) {
   FakeShardEngine engine(*model_);
   const auto client = Connect(engine);
