@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
+#include "tests/testing/health_client.h"
 
 namespace facet::testing {
 namespace {
@@ -19,6 +20,9 @@ absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Start(const ClusterO
   cluster->dir_ = MakeTestDir();
   for (int group = 0; group < options.groups; ++group) {
     FACET_RETURN_IF_ERROR(cluster->StartGroup(options, group));
+  }
+  for (const std::string& kind : options.encoders) {
+    FACET_RETURN_IF_ERROR(cluster->StartEncoder(options, kind));
   }
   FACET_RETURN_IF_ERROR(cluster->StartRouter(options));
   const absl::Time deadline = absl::Now() + kStartLimit;
@@ -72,6 +76,25 @@ absl::Status LocalCluster::StartGroup(const ClusterOptions& options, int group) 
   return absl::OkStatus();
 }
 
+absl::Status LocalCluster::StartEncoder(const ClusterOptions& options, const std::string& kind) {
+  const std::string port_file = absl::StrCat(dir_, "/", kind, ".ports");
+  Rank started;
+  FACET_ASSIGN_OR_RETURN(
+      started.process,
+      ChildProcess::Start({{BinaryPath(absl::StrCat("services/", kind, "/", kind, "_main")),
+                            absl::StrCat("--model=", options.model), "--threads=1",
+                            "--decode_threads=1", "--listen=127.0.0.1:0", "--metrics=127.0.0.1:0",
+                            absl::StrCat("--port_file=", port_file)}}));
+  FACET_ASSIGN_OR_RETURN(started.ports, WaitForPorts(port_file, kStartLimit, *started.process));
+  if (!HealthClient(started.ports.grpc_address()).WaitFor("", "SERVING", kStartLimit)) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("the ", kind, " encoder is not ready\n", started.process->Output()));
+  }
+  encoder_flags_.push_back(absl::StrCat("--", kind, "_encoders=", started.ports.grpc_address()));
+  encoders_.push_back(std::move(started));
+  return absl::OkStatus();
+}
+
 absl::Status LocalCluster::StartRouter(const ClusterOptions& options) {
   std::vector<std::string> leaders;
   for (const auto& group : ranks_) leaders.push_back(group[0].ports.grpc_address());
@@ -84,6 +107,7 @@ absl::Status LocalCluster::StartRouter(const ClusterOptions& options) {
       "--metrics=127.0.0.1:0",
       absl::StrCat("--port_file=", port_file),
   };
+  argv.insert(argv.end(), encoder_flags_.begin(), encoder_flags_.end());
   argv.insert(argv.end(), options.router_flags.begin(), options.router_flags.end());
   FACET_ASSIGN_OR_RETURN(router_, ChildProcess::Start({argv}));
   FACET_ASSIGN_OR_RETURN(router_ports_, WaitForPorts(port_file, kStartLimit, *router_));

@@ -22,6 +22,8 @@ struct ClusterOptions {
   int groups = 1;
   std::vector<std::string> router_flags = {};
   std::vector<std::string> shard_flags = {};
+  // "vision", "audio": their binaries are `data` of the test.
+  std::vector<std::string> encoders = {};
 };
 
 // Everything ends when it goes. The test's target lists both services' binaries as `data`.
@@ -39,6 +41,10 @@ class LocalCluster {
   ChildProcess& rank(int group, int rank) { return *ranks_[group][rank].process; }
   const ServerPorts& rank_ports(int group, int rank) const { return ranks_[group][rank].ports; }
 
+  // Of ClusterOptions::encoders, in their order.
+  ChildProcess& encoder(size_t index) { return *encoders_[index].process; }
+  const ServerPorts& encoder_ports(size_t index) const { return encoders_[index].ports; }
+
   // A sample of a process's page, named as on the page; -1 if it cannot be read.
   static double Metric(const ServerPorts& ports, const std::string& sample);
 
@@ -49,10 +55,13 @@ class LocalCluster {
   };
 
   absl::Status StartGroup(const ClusterOptions& options, int group);
+  absl::Status StartEncoder(const ClusterOptions& options, const std::string& kind);
   absl::Status StartRouter(const ClusterOptions& options);
 
   std::string dir_;
   std::vector<std::vector<Rank>> ranks_;
+  std::vector<Rank> encoders_;
+  std::vector<std::string> encoder_flags_;  // of the router
   std::unique_ptr<ChildProcess> router_;
   ServerPorts router_ports_;
   std::string router_address_;
