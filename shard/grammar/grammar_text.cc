@@ -90,8 +90,8 @@ std::string EbnfStringCharacter(const CodePointSet& set, ValueSyntax syntax) {
   if (syntax == ValueSyntax::kCall) return EbnfClass(set);
   static const CodePointSet& plain =
       *new CodePointSet{{0x20, 0x21}, {0x23, 0x5B}, {0x5D, 0xD7FF}, {0xE000, kLastCodePoint}};
-  if (std::string c = EbnfClass(Intersection(set, plain)); !c.empty()) return c;
   std::vector<std::string> choices;
+  if (std::string c = EbnfClass(Intersection(set, plain)); !c.empty()) choices.push_back(c);
   constexpr std::pair<char, const char*> kEscapes[] = {
       {'"', "\\\""}, {'\\', "\\\\"}, {'\t', "\\t"}, {'\n', "\\n"}, {'\r', "\\r"}};
   for (const auto& [character, escape] : kEscapes) {

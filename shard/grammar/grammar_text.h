@@ -36,9 +36,8 @@ CodePointSet Intersection(const CodePointSet& a, const CodePointSet& b);
 std::string EbnfLiteral(absl::string_view utf8);
 // [...] that matches one code point of a set; empty for the empty set.
 std::string EbnfClass(const CodePointSet& set);
-// One character of a string's content out of `set`. In JSON one that stands for itself; only if
-// `set` has none, `"`, `\` and \t \n \r by their escapes: masks are quick where a class is all
-// there is. Empty: there is none.
+// One character of a string's content out of `set`, escaped as the syntax asks: in JSON `"`, `\`
+// and \t \n \r by their escapes, other control characters not at all. Empty: there is none.
 std::string EbnfStringCharacter(const CodePointSet& set, ValueSyntax syntax);
 
 }  // namespace facet

@@ -18,6 +18,8 @@ namespace {
 constexpr size_t kMaxPatternBytes = 4096;
 constexpr int kMaxNesting = 32;
 constexpr int64_t kMaxExpanded = 2000;
+// Characters before and after a pattern that is not anchored.
+constexpr int kMaxAround = 200;
 
 // What an escape matches in every dialect, and what it matches in at least one: a negated class
 // must leave out the latter.
@@ -112,8 +114,9 @@ class PatternParser {
     if (ebnf.empty()) return Error("a class without any character that may be written");
     return Piece{std::move(ebnf), 1};
   }
-  // Before and after a pattern that is not anchored.
-  std::string AnyText() const { return OneOf(Complement({})) + "*"; }
+  std::string AnyText() const {
+    return absl::StrCat(OneOf(Complement({})), "{0,", kMaxAround, "}");
+  }
 
   absl::StatusOr<Piece> Alternatives(int depth) {
     if (depth > kMaxNesting) return Error("groups nested too deep");
