@@ -12,19 +12,6 @@
 namespace facet {
 namespace {
 
-// What is not done must not be passed over in silence.
-absl::Status CheckEnforceable(const v1::ChatRequest& request, v1::ToolChoice::Mode mode) {
-  if (request.response_format().format_case() != v1::ResponseFormat::FORMAT_NOT_SET) {
-    return absl::UnimplementedError("response_format is set; this router enforces none");
-  }
-  if (mode == v1::ToolChoice::REQUIRED || mode == v1::ToolChoice::NAMED) {
-    return absl::UnimplementedError(absl::StrCat("tool_choice.mode is ",
-                                                 v1::ToolChoice::Mode_Name(mode),
-                                                 "; this router enforces AUTO and NONE"));
-  }
-  return absl::OkStatus();
-}
-
 // The id of a piece; -1 if the tokenizer has none, or the model none of that id.
 int32_t FindId(const ServedModel& model, const char* piece) {
   const int32_t id = model.tokenizer->TokenToId(piece).value_or(-1);
@@ -91,7 +78,6 @@ absl::Status ChatPrompts::CheckSizes(const v1::ChatRequest& request) const {
 absl::Status ChatPrompts::ResolveTools(const v1::ChatRequest& request, ChatSpec* spec) const {
   FACET_ASSIGN_OR_RETURN(const v1::ToolChoice::Mode mode, ResolveToolChoice(request));
   FACET_ASSIGN_OR_RETURN(spec->grammar, MakeGrammar(request, mode));
-  FACET_RETURN_IF_ERROR(CheckEnforceable(request, mode));
   if (mode == v1::ToolChoice::NONE && open_call_id_ >= 0) {
     spec->generation.sampling.add_suppress_tokens(open_call_id_);
   }

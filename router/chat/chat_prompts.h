@@ -39,7 +39,6 @@ class ChatPrompts {
   //   InvalidArgument    names the field as the proto does, its value and what is allowed
   //   NotFound           there is no such model
   //   FailedPrecondition the model has no tokenizer
-  //   Unimplemented      response_format, tool_choice REQUIRED and NAMED: nothing enforces them yet
   // A call is impossible with tool_choice NONE: its first token is suppressed. The answer ends with
   // the three end tokens of chats, whatever the checkpoint's generation_config.json says.
   absl::StatusOr<ChatSpec> Validate(const v1::ChatRequest& request) const;

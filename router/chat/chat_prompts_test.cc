@@ -81,7 +81,6 @@ TEST_P(BadChatTest, IsRefusedByName) {
 }
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-constexpr auto kMissing = absl::StatusCode::kUnimplemented;
 
 const BadRequest kBadRequests[] = {
     {"Model", [](auto& r) { r.set_model("other"); }, absl::StatusCode::kNotFound, {"test-model"}},
@@ -184,14 +183,6 @@ const BadRequest kBadRequests[] = {
      [](auto& r) { r.mutable_response_format()->set_json(false); },
      kInvalid,
      {"response_format.json is false"}},
-    {"Required",
-     [](auto& r) { r.mutable_tool_choice()->set_mode(v1::ToolChoice::REQUIRED); },
-     kMissing,
-     {"tool_choice.mode is REQUIRED"}},
-    {"Format",
-     [](auto& r) { r.mutable_response_format()->set_regex("a+"); },
-     kMissing,
-     {"response_format"}},
     {"ReasoningBudget",
      [](auto& r) { r.set_max_reasoning_tokens(-1); },
      kInvalid,

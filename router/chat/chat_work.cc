@@ -23,7 +23,9 @@ void SetReasoningBudget(const ChatSpec& spec, const ChatPrompts& chat, bool star
 
 internal::Grammar::ThoughtStart ThoughtStartOf(const ChatSpec& spec, bool starts_in_thought) {
   if (starts_in_thought) return internal::Grammar::IN_THOUGHT;
-  return spec.max_reasoning_tokens == 0 ? internal::Grammar::ANSWER : internal::Grammar::MAY_THINK;
+  // Who asks for a form and for no thought wants the form at once.
+  const bool thinks = spec.conversation.enable_thinking && spec.max_reasoning_tokens != 0;
+  return thinks ? internal::Grammar::MAY_THINK : internal::Grammar::ANSWER;
 }
 
 }  // namespace
