@@ -19,6 +19,7 @@
 #include "services/gateway/openai/completion_request.h"
 #include "services/gateway/openai/openai_error.h"
 #include "services/gateway/page.h"
+#include "services/serving/callback_threads.h"
 #include "services/serving/status_to_grpc.h"
 
 namespace facet {
@@ -118,7 +119,9 @@ Gateway::Gateway(GatewayOptions options, std::shared_ptr<grpc::Channel> router,
       generation_(v1::Generation::NewStub(router)),
       models_(v1::Models::NewStub(router)),
       texts_(generation_.get()),
-      start_(absl::Now()) {}
+      start_(absl::Now()) {
+  KeepCallbackThreads();
+}
 
 Gateway::~Gateway() { WaitForCalls(absl::InfiniteFuture()); }
 
