@@ -183,6 +183,7 @@ Scheduler::Options MakeSchedulerOptions(const ShardOptions& options, const RankS
   out.max_running_sequences = options.max_running;
   out.max_logit_rows = setup.rank.max_logit_rows;
   out.max_queue = options.max_queue;
+  out.max_queue_tokens = options.max_queue_tokens;
   out.page_tokens = options.page_tokens;
   out.global_pages = setup.rank.global_pages;
   out.sliding_pages = setup.rank.sliding_pages;

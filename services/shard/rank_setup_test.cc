@@ -131,7 +131,9 @@ TEST(RankSetupTest, SettingsThatMustAgreeShowInTheText) {
   EXPECT_NE(usual, text([](auto& o) { o.max_step_tokens = 100; }));
   EXPECT_NE(usual, text([](auto& o) { o.max_running = 3; }));
   EXPECT_NE(usual, text([](auto& o) { o.collective = "gloo"; }));
-  EXPECT_EQ(usual, text([](auto& o) { o.max_queue = 3; }));  // the leader's own affair
+  // The leader's own affair.
+  EXPECT_EQ(usual, text([](auto& o) { o.max_queue = 3; }));
+  EXPECT_EQ(usual, text([](auto& o) { o.max_queue_tokens = 3; }));
 }
 
 TEST(RankSetupTest, MediaAreTakenAsFarAsTheCheckpointHasTheirPart) {

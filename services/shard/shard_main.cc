@@ -72,6 +72,9 @@ ABSL_FLAG(int, max_running, facet::Defaults().max_running,
           "Most requests that run at a time; at most --max_step_tokens.");
 ABSL_FLAG(int, max_queue, facet::Defaults().max_queue,
           "Most requests that wait beyond those; more are refused with RESOURCE_EXHAUSTED.");
+ABSL_FLAG(int, max_queue_tokens, facet::Defaults().max_queue_tokens,
+          "Most tokens of prompts that wait for their first step; what would make more is refused "
+          "with RESOURCE_EXHAUSTED, but for a prompt that is alone.");
 ABSL_FLAG(bool, prefix_cache, facet::Defaults().prefix_cache,
           "Keep the KV pages of prompts while there is room, for prompts that begin alike.");
 ABSL_FLAG(absl::Duration, max_pause, facet::Defaults().max_pause,
@@ -130,6 +133,7 @@ ShardOptions OptionsFromFlags() {
   options.max_step_tokens = absl::GetFlag(FLAGS_max_step_tokens);
   options.max_running = absl::GetFlag(FLAGS_max_running);
   options.max_queue = absl::GetFlag(FLAGS_max_queue);
+  options.max_queue_tokens = absl::GetFlag(FLAGS_max_queue_tokens);
   options.prefix_cache = absl::GetFlag(FLAGS_prefix_cache);
   options.max_pause = absl::GetFlag(FLAGS_max_pause);
   options.max_request_bytes = absl::GetFlag(FLAGS_max_request_bytes).bytes;

@@ -53,6 +53,7 @@ absl::Status ShardOptions::Validate() const {
   FACET_RETURN_IF_ERROR(CheckRange("max_step_tokens", max_step_tokens, 1, 1 << 20));
   FACET_RETURN_IF_ERROR(CheckRange("max_running", max_running, 1, max_step_tokens));
   FACET_RETURN_IF_ERROR(CheckRange("max_queue", max_queue, 1, 1 << 20));
+  FACET_RETURN_IF_ERROR(CheckRange("max_queue_tokens", max_queue_tokens, 1, 1 << 30));
   FACET_RETURN_IF_ERROR(CheckRange("max_context", max_context, 0, 1 << 30));
   FACET_RETURN_IF_ERROR(CheckRange("kv_cache_bytes", kv_cache_bytes, 1, int64_t{1} << 50));
   FACET_RETURN_IF_ERROR(

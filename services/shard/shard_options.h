@@ -35,6 +35,7 @@ struct ShardOptions {
   int max_step_tokens = 512;
   int max_running = 64;
   int max_queue = 256;
+  int max_queue_tokens = 1 << 24;  // of prompts that have not been started
   bool prefix_cache = true;
   absl::Duration max_pause = absl::Minutes(1);
   int64_t max_request_bytes = int64_t{256} << 20;  // of one message of a router

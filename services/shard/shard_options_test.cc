@@ -55,6 +55,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"running", [](auto& o) { o.max_running = 513; },
          "--max_running is 513; allowed: 1 to 512"},
         {"queue", [](auto& o) { o.max_queue = 0; }, "--max_queue is 0"},
+        {"queue_tokens", [](auto& o) { o.max_queue_tokens = 0; }, "--max_queue_tokens is 0"},
         {"request", [](auto& o) { o.max_request_bytes = 1000; },
          "--max_request_bytes is 1000; allowed: 65536 to 2147483647"},
         {"media", [](auto& o) { o.max_media_bytes = -1; }, "--max_media_bytes is -1"},
