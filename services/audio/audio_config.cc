@@ -1,5 +1,6 @@
 #include "services/audio/audio_config.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -27,6 +28,17 @@ std::array<int, 2> ReadConvChannels(const JsonObject& in) {
   return out;
 }
 
+// The reference's band leaves its bounds out: a context of 13 to the left is 12 frames, of which
+// the frame itself is one.
+void ReadBand(const JsonObject& in, AudioConfig& config) {
+  const int left = in.Int("attention_context_left", 2, 1024, 13);
+  const int right = in.Int("attention_context_right", 0, 1024, 0);
+  const int chunk = in.Int("attention_chunk_size", 1, 1024, 12);
+  config.attention_keys = left - 1;
+  config.keys_ahead = std::max(0, right - 1);
+  config.distance_offset = (chunk + left - 1 + right) / 2 - (left - 1);
+}
+
 void ReadTower(const JsonObject& in, AudioConfig& config) {
   config.hidden_size = in.Int("hidden_size", 1, kMaxWidth);
   config.num_layers = in.Int("num_hidden_layers", 1, 1024);
@@ -37,13 +49,9 @@ void ReadTower(const JsonObject& in, AudioConfig& config) {
   config.conv_channels = ReadConvChannels(in);
   config.conv_kernel = in.Int("conv_kernel_size", 1, 64, 5);
   config.residual_weight = static_cast<float>(in.Double("residual_weight", 0, 1, 0.5));
-  // The reference's band leaves its left bound out: a context of 13 is 12 frames and the frame
-  // itself makes one of them.
-  config.attention_keys = in.Int("attention_context_left", 2, 1024, 13) - 1;
-  if (in.Int("attention_context_right", 0, 1024, 0) != 0) {
-    in.Fail("attention_context_right", "must be 0: no frame looks ahead");
-  }
+  ReadBand(in, config);
   config.logit_cap = static_cast<float>(in.Double("attention_logit_cap", 1e-3, 1e6, 50));
+  config.gradient_clipping = static_cast<float>(in.Double("gradient_clipping", 0, 3e38, 1e10));
   config.rms_norm_eps = in.Double("rms_norm_eps", 0, 1, 1e-6);
   config.clipped_linears = in.Bool("use_clipped_linears", true);
   config.output_size = in.Int("output_proj_dims", 1, kMaxWidth);

@@ -34,10 +34,23 @@ TEST(AudioConfigTest, ReadsAReleasedConfiguration) {
   EXPECT_EQ(config->head_dim(), 128);
   EXPECT_THAT(config->conv_channels, ElementsAre(128, 32));
   EXPECT_EQ(config->attention_keys, 12);
+  EXPECT_EQ(config->keys_ahead, 0);
+  EXPECT_EQ(config->distance_offset, 0);
   EXPECT_EQ(config->logit_cap, 50);
   EXPECT_TRUE(config->clipped_linears);
   EXPECT_EQ(config->output_size, 1536);
   EXPECT_EQ(config->text_hidden_size, 1536);
+}
+
+TEST(AudioConfigTest, TheBandLeavesItsBoundsOutAndSkewsTheTableOfDistances) {
+  const auto config = ParseAudioConfig(absl::StrReplaceAll(
+      kConfig, {{"\"attention_chunk_size\": 12", "\"attention_chunk_size\": 7"},
+                {"\"attention_context_left\": 13", "\"attention_context_left\": 5"},
+                {"\"attention_context_right\": 0", "\"attention_context_right\": 4"}}));
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->attention_keys, 4);
+  EXPECT_EQ(config->keys_ahead, 3);
+  EXPECT_EQ(config->distance_offset, 3);  // half of 7 + 4 + 4, without 4
 }
 
 TEST(AudioConfigTest, WhatCannotBeServedIsNamed) {
@@ -46,7 +59,7 @@ TEST(AudioConfigTest, WhatCannotBeServedIsNamed) {
       {"\"num_attention_heads\": 8", "\"num_attention_heads\": 7", "num_attention_heads"},
       {"[128, 32]", "[128]", "subsampling_conv_channels"},
       {"[128, 32]", "[128, 0]", "subsampling_conv_channels"},
-      {"\"attention_context_right\": 0", "\"attention_context_right\": 2",
+      {"\"attention_context_right\": 0", "\"attention_context_right\": -1",
        "attention_context_right"},
       {"\"silu\"", "\"gelu\"", "hidden_act"},
       {"\"output_proj_dims\": 1536", "\"output_proj_dims\": 0", "output_proj_dims"}};

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "kernels/cpu/parallel_rows.h"
+#include "kernels/ops/clamp.h"
 #include "kernels/ops/matmul.h"
 #include "kernels/ops/rms_norm.h"
 #include "services/audio/audio_weights.h"
@@ -18,6 +19,8 @@
 
 namespace facet {
 namespace {
+
+constexpr float kUnreached = 1e10f;
 
 struct ClipRows {
   int64_t first = 0;
@@ -91,6 +94,13 @@ struct AudioTower::Impl {
   ThreadPool& pool() const { return HostThreads(*backend); }
   float eps() const { return static_cast<float>(config.rms_norm_eps); }
 
+  // x within +-gradient_clipping: in `out`, or x itself where no activation gets near the bounds,
+  // as released.
+  Tensor Bounded(const Tensor& x, const Tensor& out) const {
+    if (config.gradient_clipping >= kUnreached) return x;
+    ops::Clamp(*backend, x, -config.gradient_clipping, config.gradient_clipping, out);
+    return out;
+  }
   absl::StatusOr<FrameMap> SubsampleClip(const std::vector<float>& mel) const;
   void FeedForward(const AudioFeedForwardWeights& w, int64_t frames) const;
   void Attention(const AudioAttentionWeights& w, const std::vector<ClipRows>& clips,
@@ -107,7 +117,7 @@ absl::StatusOr<FrameMap> AudioTower::Impl::SubsampleClip(const std::vector<float
   map.channels = 1;
   map.values = mel;
   for (const SubsamplingWeights& w : weights.subsampling) {
-    FACET_ASSIGN_OR_RETURN(map, Subsample(*backend, map, w));
+    FACET_ASSIGN_OR_RETURN(map, Subsample(*backend, map, w, eps()));
   }
   return map;
 }
@@ -117,11 +127,12 @@ void AudioTower::Impl::FeedForward(const AudioFeedForwardWeights& w, int64_t fra
   const Tensor normed = a.normed.View(frames, hidden());
   const Tensor wide = a.wide.View(frames, 4 * hidden());
   const Tensor partial = a.partial.View(frames, hidden());
-  ops::RmsNorm(*backend, residual, w.pre_norm.data(), eps(), normed);
+  ops::RmsNorm(*backend, Bounded(residual, normed), w.pre_norm.data(), kHalfLayerNormEps, normed);
   w.up.Apply(*backend, normed, normed, wide);
   Silu(pool(), wide);
   w.down.Apply(*backend, wide, wide, partial);
-  ops::AddRmsNorm(*backend, partial, w.post_norm.data(), eps(), 1, residual);
+  ops::AddRmsNorm(*backend, Bounded(partial, partial), w.post_norm.data(), kHalfLayerNormEps, 1,
+                  residual);
 }
 
 void AudioTower::Impl::Attention(const AudioAttentionWeights& w, const std::vector<ClipRows>& clips,
@@ -132,7 +143,7 @@ void AudioTower::Impl::Attention(const AudioAttentionWeights& w, const std::vect
   const Tensor q = a.q.View(frames, hidden()), k = a.k.View(frames, hidden());
   const Tensor v = a.v.View(frames, hidden()), mixed = a.mixed.View(frames, hidden());
   const Tensor partial = a.partial.View(frames, hidden());
-  ops::RmsNorm(*backend, residual, w.pre_norm.data(), eps(), normed);
+  ops::RmsNorm(*backend, Bounded(residual, normed), w.pre_norm.data(), kHalfLayerNormEps, normed);
   w.q.Apply(*backend, normed, clipped, q);
   w.k.Apply(*backend, normed, clipped, k);
   w.v.Apply(*backend, normed, clipped, v);
@@ -142,7 +153,8 @@ void AudioTower::Impl::Attention(const AudioAttentionWeights& w, const std::vect
                     mixed.Rows(clip.first, clip.count));
   }
   w.post.Apply(*backend, mixed, mixed, partial);
-  ops::AddRmsNorm(*backend, partial, w.post_norm.data(), eps(), 1, residual);
+  ops::AddRmsNorm(*backend, Bounded(partial, partial), w.post_norm.data(), kHalfLayerNormEps, 1,
+                  residual);
 }
 
 void AudioTower::Impl::Convolution(const AudioConvWeights& w, const std::vector<ClipRows>& clips,
@@ -159,7 +171,7 @@ void AudioTower::Impl::Convolution(const AudioConvWeights& w, const std::vector<
     CausalDepthwiseConv(pool(), gated.Rows(clip.first, clip.count), w.taps,
                         mixed.Rows(clip.first, clip.count));
   }
-  ops::RmsNorm(*backend, mixed, w.conv_norm.data(), eps(), mixed);
+  ops::RmsNorm(*backend, Bounded(mixed, mixed), w.conv_norm.data(), eps(), mixed);
   Silu(pool(), mixed);
   w.end.Apply(*backend, mixed, mixed, partial);
   cpu::ParallelRows(pool(), frames, hidden(), [&](int64_t t) {
@@ -229,7 +241,8 @@ absl::StatusOr<std::vector<SoftAudio>> AudioTower::Encode(
     impl_->Attention(layer.attention, rows, frames);
     impl_->Convolution(layer.conv, rows, frames);
     impl_->FeedForward(layer.feed_forward2, frames);
-    ops::RmsNorm(*impl_->backend, residual, layer.out_norm.data(), impl_->eps(), residual);
+    ops::RmsNorm(*impl_->backend, impl_->Bounded(residual, residual), layer.out_norm.data(),
+                 kHalfLayerNormEps, residual);
   }
   std::vector<SoftAudio> out;
   for (const ClipRows& clip : rows) {

@@ -81,9 +81,14 @@ absl::StatusOr<std::vector<float>> Loader::DistanceKeys(const std::string& atten
   const double step = std::log(10000.0) / static_cast<double>(std::max<int64_t>(half - 1, 1));
   std::vector<float> keys;
   std::vector<float> sinusoid(static_cast<size_t>(hidden_));
-  for (int distance = 0; distance < config_.attention_keys; ++distance) {
+  for (int distance = -config_.keys_ahead; distance < config_.attention_keys; ++distance) {
+    const int place = distance + config_.distance_offset;
+    if (place < 0) {  // past the end of the reference's table
+      keys.resize(keys.size() + static_cast<size_t>(hidden_), 0.0f);
+      continue;
+    }
     for (int64_t i = 0; i < half; ++i) {
-      const double angle = distance * std::exp(-static_cast<double>(i) * step);
+      const double angle = place * std::exp(-static_cast<double>(i) * step);
       sinusoid[i] = static_cast<float>(std::sin(angle));
       sinusoid[half + i] = static_cast<float>(std::cos(angle));
     }

@@ -35,7 +35,8 @@ struct AudioAttentionWeights {
   DeviceVector pre_norm, post_norm;  // [D]
   ClippedLinear q, k, v, post;       // [D, D]
   std::vector<float> query_scale;    // [head_dim]
-  std::vector<float> distance_keys;  // [attention_keys, D]: what a key's distance adds to it
+  // What a key's distance adds to it: [keys_ahead + attention_keys, D], the last is the earliest.
+  std::vector<float> distance_keys;
 };
 
 struct AudioConvWeights {

@@ -17,12 +17,13 @@ void AttendHead(const AudioConfig& config, const AudioAttentionWeights& weights,
                 std::vector<double>& weight, float* out) {
   const int dim = config.head_dim();
   const int64_t first = std::max<int64_t>(0, frame - config.attention_keys + 1);
+  const int64_t last = std::min(k.rows - 1, frame + config.keys_ahead);
   weight.clear();
   double largest = -1e300;
-  for (int64_t u = first; u <= frame; ++u) {
+  for (int64_t u = first; u <= last; ++u) {
     const float* const key = k.f32(u) + column;
-    const float* const distance =
-        weights.distance_keys.data() + (frame - u) * config.hidden_size + column;
+    const float* const distance = weights.distance_keys.data() +
+                                  (frame - u + config.keys_ahead) * config.hidden_size + column;
     double score = 0;
     for (int d = 0; d < dim; ++d) score += double{q[d]} * (kKeyScale * key[d] + distance[d]);
     score = config.logit_cap * std::tanh(score / config.logit_cap);
@@ -32,7 +33,7 @@ void AttendHead(const AudioConfig& config, const AudioAttentionWeights& weights,
   double sum = 0;
   for (double& w : weight) sum += w = std::exp(w - largest);
   std::fill_n(out, dim, 0.0f);
-  for (int64_t u = first; u <= frame; ++u) {
+  for (int64_t u = first; u <= last; ++u) {
     const auto share = static_cast<float>(weight[u - first] / sum);
     const float* const value = v.f32(u) + column;
     for (int d = 0; d < dim; ++d) out[d] += share * value[d];
@@ -45,7 +46,7 @@ void BandedAttention(ThreadPool& pool, const AudioConfig& config,
                      const AudioAttentionWeights& weights, const Tensor& q, const Tensor& k,
                      const Tensor& v, const Tensor& out) {
   const int dim = config.head_dim();
-  const int64_t work = q.cols * config.attention_keys;  // of a frame
+  const int64_t work = q.cols * (config.attention_keys + config.keys_ahead);  // of a frame
   cpu::ParallelRows(pool, q.rows, work, [&](int64_t t) {
     std::vector<float> query(static_cast<size_t>(dim));
     std::vector<double> scratch;

@@ -11,7 +11,6 @@
 namespace facet {
 namespace {
 
-constexpr float kNormEps = 1e-6f;
 constexpr int kBlockFrames = 32;  // of the output, at a time: bounds the unfolded input
 
 // The 9 x channels inputs of each output position of frames [first, first + count).
@@ -31,13 +30,13 @@ void Unfold(const FrameMap& in, int first, int count, int out_bands, const Tenso
 }
 
 // In place, over one position's channels.
-void NormAndRelu(const std::vector<float>& weight, float* x) {
+void NormAndRelu(const std::vector<float>& weight, float eps, float* x) {
   const auto n = static_cast<int64_t>(weight.size());
   double mean = 0, square = 0;
   for (int64_t i = 0; i < n; ++i) mean += x[i];
   mean /= static_cast<double>(n);
   for (int64_t i = 0; i < n; ++i) square += (x[i] - mean) * (x[i] - mean);
-  const double scale = 1 / std::sqrt(square / static_cast<double>(n) + kNormEps);
+  const double scale = 1 / std::sqrt(square / static_cast<double>(n) + eps);
   for (int64_t i = 0; i < n; ++i) {
     x[i] = std::max(0.0f, static_cast<float>((x[i] - mean) * scale * weight[i]));
   }
@@ -46,7 +45,7 @@ void NormAndRelu(const std::vector<float>& weight, float* x) {
 }  // namespace
 
 absl::StatusOr<FrameMap> Subsample(Backend& backend, const FrameMap& in,
-                                   const SubsamplingWeights& weights) {
+                                   const SubsamplingWeights& weights, float eps) {
   FrameMap out;
   out.frames = (in.frames + 1) / 2;
   out.bands = (in.bands + 1) / 2;
@@ -66,7 +65,7 @@ absl::StatusOr<FrameMap> Subsample(Backend& backend, const FrameMap& in,
   }
   cpu::ParallelRows(
       HostThreads(backend), int64_t{out.frames} * out.bands, out.channels,
-      [&](int64_t i) { NormAndRelu(weights.norm, out.values.data() + i * out.channels); });
+      [&](int64_t i) { NormAndRelu(weights.norm, eps, out.values.data() + i * out.channels); });
   return out;
 }
 

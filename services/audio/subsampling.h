@@ -21,7 +21,7 @@ struct FrameMap {
 // norm over channels, with weight and mean, without bias. [ceil(frames / 2), ceil(bands / 2),
 // channels of the weights]. ResourceExhausted without memory.
 absl::StatusOr<FrameMap> Subsample(Backend& backend, const FrameMap& in,
-                                   const SubsamplingWeights& weights);
+                                   const SubsamplingWeights& weights, float eps);
 
 }  // namespace facet
 

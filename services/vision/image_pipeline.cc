@@ -13,9 +13,6 @@
 namespace facet {
 namespace {
 
-constexpr int kFrameBudget =
-    70;  // soft tokens of a video's frame, unless the caller says otherwise
-
 absl::Span<const uint8_t> BytesOf(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
@@ -95,7 +92,7 @@ absl::StatusOr<int> ImageBudgetOf(const internal::EncodeVisionRequest& request,
     FACET_RETURN_IF_ERROR(CheckImageBudget(budget));
     return budget;
   }
-  return request.has_image() ? config.default_image_budget : kFrameBudget;
+  return request.has_image() ? config.default_image_budget : config.default_frame_budget;
 }
 
 absl::StatusOr<PreparedMedia> PrepareMedia(const internal::EncodeVisionRequest& request,
@@ -115,11 +112,12 @@ absl::StatusOr<PreparedMedia> PrepareMedia(const internal::EncodeVisionRequest& 
       return out.Take(0);
     }
     case internal::EncodeVisionRequest::kVideo: {
-      FACET_ASSIGN_OR_RETURN(const double seconds,
-                             DecodeVideo(BytesOf(request.video()), limits.video, wanted,
-                                         [&out](RgbImage image, double timestamp) {
-                                           return out.Add(std::move(image), timestamp);
-                                         }));
+      FACET_ASSIGN_OR_RETURN(
+          const double seconds,
+          DecodeVideo(BytesOf(request.video()), limits.video, config.video_frames, wanted,
+                      [&out](RgbImage image, double timestamp) {
+                        return out.Add(std::move(image), timestamp);
+                      }));
       return out.Take(seconds);
     }
     case internal::EncodeVisionRequest::kFrames:

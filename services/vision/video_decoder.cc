@@ -252,7 +252,7 @@ absl::StatusOr<int> CountFrames(absl::Span<const uint8_t> bytes, const VideoLimi
 }  // namespace
 
 absl::StatusOr<double> DecodeVideo(absl::Span<const uint8_t> bytes, const VideoLimits& limits,
-                                   const StillWanted& wanted, const FrameSink& sink) {
+                                   int most, const StillWanted& wanted, const FrameSink& sink) {
   if (bytes.empty()) return absl::InvalidArgumentError("the video has no bytes");
   if (static_cast<int64_t>(bytes.size()) > limits.max_bytes) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -261,7 +261,7 @@ absl::StatusOr<double> DecodeVideo(absl::Span<const uint8_t> bytes, const VideoL
   av_log_set_level(AV_LOG_QUIET);
   FACET_ASSIGN_OR_RETURN(const int total, CountFrames(bytes, limits, wanted));
   if (total == 0) return absl::InvalidArgumentError("the video has no frames");
-  const int taken = std::min(total, limits.max_frames);
+  const int taken = std::min(total, most);
   FACET_ASSIGN_OR_RETURN(const std::unique_ptr<FrameReader> reader,
                          FrameReader::Open(bytes, limits));
   const double rate = reader->frames_per_second();

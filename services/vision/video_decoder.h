@@ -15,7 +15,6 @@ namespace facet {
 struct VideoLimits {
   int64_t max_bytes = 256 << 20;                  // of the file
   int64_t max_pixels = 16 << 20;                  // of a frame
-  int max_frames = 32;                            // that are taken of a file
   int max_listed_frames = 256;                    // of a list of images
   int max_source_frames = 36000;                  // of the file: 20 minutes at 30 a second
   int64_t max_source_pixels = int64_t{40} << 30;  // of all its frames: 10 minutes of 1080p at 30
@@ -25,14 +24,14 @@ struct VideoLimits {
 // it. Not OK ends the decoding with that status.
 using FrameSink = std::function<absl::Status(RgbImage image, double timestamp_seconds)>;
 
-// Hands over the frames of a video that the reference looks at: `max_frames` of them, number
-// floor(i * total / max_frames) for i from 0 on; all of a video that has no more. MP4, WebM and
+// Hands over the frames of a video that the reference looks at: `most` of them, number
+// floor(i * total / most) for i from 0 on; all of a video that has no more. MP4, WebM and
 // what else FFmpeg reads. An unknown rate counts as 24 frames a second. Sound is not used.
 // The video's length in seconds. InvalidArgument says what is wrong: no video stream, a codec that
 // is not known, a limit (with the numbers), a damaged file; or what `wanted` or `sink` says.
 // Thread-safe.
 absl::StatusOr<double> DecodeVideo(absl::Span<const uint8_t> bytes, const VideoLimits& limits,
-                                   const StillWanted& wanted, const FrameSink& sink);
+                                   int most, const StillWanted& wanted, const FrameSink& sink);
 
 }  // namespace facet
 

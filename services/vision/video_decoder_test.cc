@@ -23,6 +23,7 @@ using testing::StatusIs;
 using testing::VideoSpec;
 
 constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
+constexpr int kFrames = 32;
 
 absl::Status Wanted() { return absl::OkStatus(); }
 
@@ -33,7 +34,7 @@ struct Taken {
 
 absl::StatusOr<double> Decode(const std::vector<uint8_t>& file, const VideoLimits& limits,
                               std::vector<Taken>* frames) {
-  return DecodeVideo(file, limits, Wanted, [frames](RgbImage image, double seconds) {
+  return DecodeVideo(file, limits, kFrames, Wanted, [frames](RgbImage image, double seconds) {
     frames->push_back({std::move(image), seconds});
     return absl::OkStatus();
   });
@@ -51,7 +52,7 @@ double Mean(const RgbImage& image) {
 // Whether `frames` are those of a video of `total` that the reference takes.
 void ExpectReferenceFrames(const std::vector<Taken>& frames, int total, double rate,
                            const std::string& what) {
-  const int count = std::min(total, 32);
+  const int count = std::min(total, kFrames);
   ASSERT_EQ(frames.size(), static_cast<size_t>(count)) << what;
   for (int i = 0; i < count; ++i) {
     const int index = i * total / count;
@@ -128,7 +129,7 @@ TEST(VideoDecoderTest, EndsOnceNobodyWantsIt) {
   const std::vector<uint8_t> file = MakeVideo({.frames = 20});
   int asked = 0;
   const auto seconds = DecodeVideo(
-      file, VideoLimits(),
+      file, VideoLimits(), kFrames,
       [&asked] { return ++asked < 5 ? absl::OkStatus() : absl::CancelledError("left"); },
       [](RgbImage, double) { return absl::OkStatus(); });
   EXPECT_THAT(seconds, StatusIs(absl::StatusCode::kCancelled));

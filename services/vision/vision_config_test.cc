@@ -1,9 +1,12 @@
 #include "services/vision/vision_config.h"
 
 #include <array>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
@@ -40,6 +43,48 @@ TEST(VisionConfigTest, ReadsAReleasedConfiguration) {
   EXPECT_FALSE(config->standardize);
   EXPECT_EQ(config->text_hidden_size, 1536);
   EXPECT_EQ(config->default_image_budget, 280);
+  EXPECT_EQ(config->default_frame_budget, 70);
+  EXPECT_EQ(config->video_frames, 32);
+}
+
+// A folder with the configuration above and these files.
+std::string Folder(const std::vector<std::array<std::string, 2>>& files) {
+  static int count = 0;
+  const std::string folder = absl::StrCat(::testing::TempDir(), "/model", count++);
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder + "/config.json") << kConfig;
+  for (const auto& [name, text] : files) std::ofstream(folder + "/" + name) << text;
+  return folder;
+}
+
+TEST(VisionConfigTest, TheProcessorsFilesDecideTheSizesOfMedia) {
+  const auto nested = LoadVisionConfig(
+      Folder({{"processor_config.json", R"({"image_processor": {"max_soft_tokens": 70},
+                                    "video_processor": {"max_soft_tokens": 140, "num_frames": 8}})"},
+              {"preprocessor_config.json", R"({"max_soft_tokens": 1120})"}}));
+  ASSERT_THAT(nested, IsOk());
+  EXPECT_EQ(nested->default_image_budget, 70);
+  EXPECT_EQ(nested->default_frame_budget, 140);
+  EXPECT_EQ(nested->video_frames, 8);
+
+  const auto flat = LoadVisionConfig(
+      Folder({{"processor_config.json", R"({"image_seq_length": 280, "image_processor": null})"},
+              {"preprocessor_config.json", R"({"max_soft_tokens": 1120, "image_mean": [0, 0, 0]})"},
+              {"video_preprocessor_config.json", R"({"num_frames": 5})"}}));
+  ASSERT_THAT(flat, IsOk());
+  EXPECT_EQ(flat->default_image_budget, 1120);
+  EXPECT_EQ(flat->default_frame_budget, 70);
+  EXPECT_EQ(flat->video_frames, 5);
+
+  const auto none = LoadVisionConfig(Folder({}));
+  ASSERT_THAT(none, IsOk());
+  EXPECT_EQ(none->default_image_budget, 280);
+
+  EXPECT_THAT(
+      LoadVisionConfig(Folder(
+          {{"processor_config.json", R"({"image_processor": {"max_soft_tokens": "many"}})"}})),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               ::testing::AllOf(HasSubstr("processor_config.json"), HasSubstr("max_soft_tokens"))));
 }
 
 TEST(VisionConfigTest, BothNamesOfTheRotationAreRead) {
@@ -52,7 +97,7 @@ TEST(VisionConfigTest, WhatCannotBeServedIsNamed) {
       {"\"num_attention_heads\": 12", "\"num_attention_heads\": 0", "num_attention_heads"},
       {"\"hidden_size\": 768", "\"hidden_size\": 0", "hidden_size"},
       {"\"head_dim\": 64", "\"head_dim\": 66", "head_dim"},
-      {"\"num_key_value_heads\": 12", "\"num_key_value_heads\": 4", "num_key_value_heads"},
+      {"\"num_key_value_heads\": 12", "\"num_key_value_heads\": 5", "num_key_value_heads"},
       {"\"patch_size\": 16", "\"patch_size\": -1", "patch_size"},
       {"gelu_pytorch_tanh", "relu", "hidden_activation"},
       {"\"default\"", "\"yarn\"", "rope_type"},

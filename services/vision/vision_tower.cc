@@ -40,17 +40,19 @@ struct Batch {
   int pages = 0;
 };
 
-// Activations of a batch. P patches, D hidden size, A = heads x head_dim, F MLP width.
+// Activations of a batch. P patches, D hidden size, A = heads x head_dim, K = KV heads x head_dim,
+// F MLP width.
 struct Activations {
   Buffer pixels;                // [P, patch values]
   Buffer residual;              // [P, D]
   Buffer normed, clipped;       // [P, D]
-  Buffer query, key, value;     // [P, A]
+  Buffer query;                 // [P, A]
+  Buffer key, value;            // [P, K]
   Buffer heads, heads_clipped;  // [P, A]
   Buffer gate, up;              // [P, F]
   Buffer partial;               // [P, D]
   Buffer cos_sin_x, cos_sin_y;  // [P, head_dim / 2]
-  Buffer k_pages, v_pages;      // [pages, heads, kPagePatches, head_dim]
+  Buffer k_pages, v_pages;      // [pages, KV heads, kPagePatches, head_dim]
 };
 
 // 2 (byte / 255 - 1/2), in the reference's float32 steps.
@@ -90,6 +92,7 @@ struct VisionTower::Impl {
 
   int64_t hidden() const { return config.hidden_size; }
   int64_t attention_width() const { return int64_t{config.num_heads} * config.head_dim; }
+  int64_t kv_width() const { return int64_t{config.num_kv_heads} * config.head_dim; }
   float eps() const { return static_cast<float>(config.rms_norm_eps); }
 
   absl::Status CheckImage(const RgbImage& image) const;
@@ -160,8 +163,11 @@ absl::Status VisionTower::Impl::Reserve(const Batch& batch) {
     for (Buffer* buffer : {&a.residual, &a.normed, &a.clipped, &a.partial}) {
       FACET_RETURN_IF_ERROR(allocate(buffer, p, hidden()));
     }
-    for (Buffer* buffer : {&a.query, &a.key, &a.value, &a.heads, &a.heads_clipped}) {
+    for (Buffer* buffer : {&a.query, &a.heads, &a.heads_clipped}) {
       FACET_RETURN_IF_ERROR(allocate(buffer, p, attention_width()));
+    }
+    for (Buffer* buffer : {&a.key, &a.value}) {
+      FACET_RETURN_IF_ERROR(allocate(buffer, p, kv_width()));
     }
     for (Buffer* buffer : {&a.gate, &a.up}) FACET_RETURN_IF_ERROR(allocate(buffer, p, width));
     for (Buffer* buffer : {&a.cos_sin_x, &a.cos_sin_y}) {
@@ -172,7 +178,7 @@ absl::Status VisionTower::Impl::Reserve(const Batch& batch) {
   if (batch.pages > page_capacity) {
     const int64_t rows = int64_t{batch.pages} * kPagePatches;
     for (Buffer* buffer : {&a.k_pages, &a.v_pages}) {
-      FACET_RETURN_IF_ERROR(allocate(buffer, rows, attention_width()));
+      FACET_RETURN_IF_ERROR(allocate(buffer, rows, kv_width()));
     }
     page_capacity = batch.pages;
   }
@@ -203,8 +209,7 @@ void VisionTower::Impl::RunAttention(const VisionLayerWeights& layer, const Batc
   const Tensor residual = a.residual.View(p, hidden());
   const Tensor normed = a.normed.View(p, hidden()), clipped = a.clipped.View(p, hidden());
   const Tensor q = a.query.View(p, attention_width());
-  const Tensor k = a.key.View(p, attention_width());
-  const Tensor v = a.value.View(p, attention_width());
+  const Tensor k = a.key.View(p, kv_width()), v = a.value.View(p, kv_width());
   const Tensor x_angles = a.cos_sin_x.View(p, config.head_dim / 2);
   const Tensor y_angles = a.cos_sin_y.View(p, config.head_dim / 2);
   ops::RmsNorm(*backend, residual, layer.input_norm.data(), eps(), normed);
@@ -221,7 +226,7 @@ void VisionTower::Impl::RunAttention(const VisionLayerWeights& layer, const Batc
   pages.k = a.k_pages.data();
   pages.v = a.v_pages.data();
   pages.num_pages = batch.pages;
-  pages.kv_heads = config.num_heads;
+  pages.kv_heads = config.num_kv_heads;
   pages.page_tokens = kPagePatches;
   pages.head_dim = config.head_dim;
   const Tensor heads = a.heads.View(p, attention_width());

@@ -15,6 +15,7 @@ absl::StatusOr<VisionLayerWeights> LoadLayer(const VisionConfig& config,
   const std::string layer = absl::StrCat("encoder.layers.", i, ".");
   const int64_t hidden = config.hidden_size, width = config.intermediate_size;
   const int64_t heads = int64_t{config.num_heads} * config.head_dim;
+  const int64_t kv_heads = int64_t{config.num_kv_heads} * config.head_dim;
   const auto norm = [&](const char* name, int64_t size) {
     return tensors.Vector(absl::StrCat(layer, name, ".weight"), size);
   };
@@ -29,8 +30,8 @@ absl::StatusOr<VisionLayerWeights> LoadLayer(const VisionConfig& config,
   FACET_ASSIGN_OR_RETURN(w.q_norm, norm("self_attn.q_norm", config.head_dim));
   FACET_ASSIGN_OR_RETURN(w.k_norm, norm("self_attn.k_norm", config.head_dim));
   FACET_ASSIGN_OR_RETURN(w.q, linear("self_attn.q_proj", heads, hidden));
-  FACET_ASSIGN_OR_RETURN(w.k, linear("self_attn.k_proj", heads, hidden));
-  FACET_ASSIGN_OR_RETURN(w.v, linear("self_attn.v_proj", heads, hidden));
+  FACET_ASSIGN_OR_RETURN(w.k, linear("self_attn.k_proj", kv_heads, hidden));
+  FACET_ASSIGN_OR_RETURN(w.v, linear("self_attn.v_proj", kv_heads, hidden));
   FACET_ASSIGN_OR_RETURN(w.output, linear("self_attn.o_proj", hidden, heads));
   FACET_ASSIGN_OR_RETURN(w.gate, linear("mlp.gate_proj", width, hidden));
   FACET_ASSIGN_OR_RETURN(w.up, linear("mlp.up_proj", width, hidden));

@@ -2,7 +2,8 @@
 #define FACET_SERVICES_VISION_VISION_WEIGHTS_H_
 
 // The weights of the vision tower and of its projection into the text model.
-// Sizes: D the tower's hidden size, F its MLP width, H the text model's hidden size.
+// Sizes: D the tower's hidden size, A = heads x head_dim, K = KV heads x head_dim, F its MLP width,
+// H the text model's hidden size.
 
 #include <vector>
 
@@ -20,7 +21,7 @@ namespace facet {
 struct VisionLayerWeights {
   DeviceVector input_norm, post_attention_norm, pre_feedforward_norm, post_feedforward_norm;  // [D]
   DeviceVector q_norm, k_norm;    // [head_dim]
-  ClippedLinear q, k, v, output;  // [D, D]
+  ClippedLinear q, k, v, output;  // [A, D], [K, D], [K, D], [D, A]
   ClippedLinear gate, up;         // [F, D]
   ClippedLinear down;             // [D, F]
 };
