@@ -8,6 +8,7 @@ namespace facet {
   extern const cpu::MatMulKernels kMatMulKernels;       \
   extern const cpu::AttentionKernels kAttentionKernels; \
   extern const cpu::RowKernels kRowKernels;             \
+  extern const cpu::TowerKernels kTowerKernels;         \
   }
 
 FACET_DECLARE_KERNELS(reference)
@@ -18,7 +19,7 @@ FACET_DECLARE_KERNELS(avx512bf16)
 #endif
 
 #define FACET_KERNEL_TABLE(level) \
-  { &level::kMatMulKernels, &level::kAttentionKernels, &level::kRowKernels }
+  { &level::kMatMulKernels, &level::kAttentionKernels, &level::kRowKernels, &level::kTowerKernels }
 
 namespace cpu {
 

@@ -7,6 +7,7 @@
 #include "kernels/cpu/cpu_level.h"
 #include "kernels/cpu/matmul_kernels.h"
 #include "kernels/cpu/row_kernels.h"
+#include "kernels/cpu/tower_kernels.h"
 
 namespace facet::cpu {
 
@@ -14,6 +15,7 @@ struct Kernels {
   const MatMulKernels* matmul;
   const AttentionKernels* attention;
   const RowKernels* rows;
+  const TowerKernels* tower;
 };
 
 const Kernels& KernelsFor(CpuLevel level);

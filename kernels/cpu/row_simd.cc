@@ -3,30 +3,12 @@
 #include "kernels/cpu/byte_codes.h"
 #include "kernels/cpu/row_kernels.h"
 #include "kernels/cpu/simd.h"
+#include "kernels/cpu/vector_loop.h"
 
 namespace facet::SIMD_NS {
 namespace {
 
 using cpu::Element;
-
-// Calls body(i, lanes) for every 16 of n values, with fewer lanes at the end.
-template <typename Body>
-FACET_INLINE void ForEachVector(int64_t n, Body body) {
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) body(i, kLanes);
-  if (i < n) body(i, static_cast<int>(n - i));
-}
-
-FACET_INLINE F32 LoadLanes(const float* p, int lanes) {
-  return lanes == kLanes ? Load(p) : LoadPart(p, lanes);
-}
-FACET_INLINE void StoreLanes(float* p, F32 x, int lanes) {
-  if (lanes == kLanes) {
-    Store(p, x);
-  } else {
-    StorePart(p, x, lanes);
-  }
-}
 
 void GeluMul(const float* gate, const float* up, int64_t n, float* out) {
   ForEachVector(n, [&](int64_t i, int lanes) {

@@ -1,26 +1,25 @@
 #include "services/audio/audio_tower.h"
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <utility>
 
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "kernels/cpu/parallel_rows.h"
+#include "kernels/ops/banded_attention.h"
 #include "kernels/ops/clamp.h"
+#include "kernels/ops/elementwise.h"
+#include "kernels/ops/gates.h"
 #include "kernels/ops/matmul.h"
 #include "kernels/ops/rms_norm.h"
 #include "services/audio/audio_weights.h"
-#include "services/audio/banded_attention.h"
 #include "services/audio/mel_features.h"
 #include "services/audio/subsampling.h"
-#include "services/encoder/host_threads.h"
 
 namespace facet {
 namespace {
 
 constexpr float kUnreached = 1e10f;
+constexpr float kKeyScale = 1.8946361239720115f;  // ln(1 + e) / ln 2
 
 struct ClipRows {
   int64_t first = 0;
@@ -49,39 +48,6 @@ struct Activations {
   }
 };
 
-float Sigmoid(float x) { return 1 / (1 + std::exp(-x)); }
-
-void Silu(ThreadPool& pool, const Tensor& x) {
-  cpu::ParallelRows(pool, x.rows, x.cols, [&](int64_t t) {
-    float* const row = x.f32(t);
-    for (int64_t c = 0; c < x.cols; ++c) row[c] *= Sigmoid(row[c]);
-  });
-}
-
-// out[t, c] = x[t, c] * sigmoid(x[t, D + c])
-void GatedLinearUnit(ThreadPool& pool, const Tensor& x, const Tensor& out) {
-  cpu::ParallelRows(pool, x.rows, x.cols, [&](int64_t t) {
-    const float* const row = x.f32(t);
-    float* const to = out.f32(t);
-    for (int64_t c = 0; c < out.cols; ++c) to[c] = row[c] * Sigmoid(row[out.cols + c]);
-  });
-}
-
-// Each channel by itself, over this and earlier frames of the clip. taps: [kernel, D].
-void CausalDepthwiseConv(ThreadPool& pool, const Tensor& x, const std::vector<float>& taps,
-                         const Tensor& out) {
-  const auto kernel = static_cast<int64_t>(taps.size()) / x.cols;
-  cpu::ParallelRows(pool, x.rows, kernel * x.cols, [&](int64_t t) {
-    float* const to = out.f32(t);
-    std::fill_n(to, out.cols, 0.0f);
-    for (int64_t j = std::max<int64_t>(0, kernel - 1 - t); j < kernel; ++j) {
-      const float* const from = x.f32(t - (kernel - 1) + j);
-      const float* const tap = taps.data() + j * x.cols;
-      for (int64_t c = 0; c < out.cols; ++c) to[c] += tap[c] * from[c];
-    }
-  });
-}
-
 }  // namespace
 
 struct AudioTower::Impl {
@@ -91,7 +57,6 @@ struct AudioTower::Impl {
   Activations a;  // of the last batch; kept for the next
 
   int64_t hidden() const { return config.hidden_size; }
-  ThreadPool& pool() const { return HostThreads(*backend); }
   float eps() const { return static_cast<float>(config.rms_norm_eps); }
 
   // x within +-gradient_clipping: in `out`, or x itself where no activation gets near the bounds,
@@ -101,6 +66,7 @@ struct AudioTower::Impl {
     ops::Clamp(*backend, x, -config.gradient_clipping, config.gradient_clipping, out);
     return out;
   }
+  ops::Band BandOf(const AudioAttentionWeights& w) const;
   absl::StatusOr<FrameMap> SubsampleClip(const std::vector<float>& mel) const;
   void FeedForward(const AudioFeedForwardWeights& w, int64_t frames) const;
   void Attention(const AudioAttentionWeights& w, const std::vector<ClipRows>& clips,
@@ -109,6 +75,18 @@ struct AudioTower::Impl {
                    int64_t frames) const;
   absl::StatusOr<SoftAudio> Exit(const Tensor& frames) const;
 };
+
+ops::Band AudioTower::Impl::BandOf(const AudioAttentionWeights& w) const {
+  ops::Band band;
+  band.heads = config.num_heads;
+  band.keys_before = config.attention_keys;
+  band.keys_ahead = config.keys_ahead;
+  band.key_scale = kKeyScale;
+  band.logit_cap = config.logit_cap;
+  band.query_scale = w.query_scale.data();
+  band.distance_keys = w.distance_keys.data();
+  return band;
+}
 
 absl::StatusOr<FrameMap> AudioTower::Impl::SubsampleClip(const std::vector<float>& mel) const {
   FrameMap map;
@@ -129,7 +107,7 @@ void AudioTower::Impl::FeedForward(const AudioFeedForwardWeights& w, int64_t fra
   const Tensor partial = a.partial.View(frames, hidden());
   ops::RmsNorm(*backend, Bounded(residual, normed), w.pre_norm.data(), kHalfLayerNormEps, normed);
   w.up.Apply(*backend, normed, normed, wide);
-  Silu(pool(), wide);
+  ops::Silu(*backend, wide);
   w.down.Apply(*backend, wide, wide, partial);
   ops::AddRmsNorm(*backend, Bounded(partial, partial), w.post_norm.data(), kHalfLayerNormEps, 1,
                   residual);
@@ -147,10 +125,11 @@ void AudioTower::Impl::Attention(const AudioAttentionWeights& w, const std::vect
   w.q.Apply(*backend, normed, clipped, q);
   w.k.Apply(*backend, normed, clipped, k);
   w.v.Apply(*backend, normed, clipped, v);
+  const ops::Band band = BandOf(w);
   for (const ClipRows& clip : clips) {
-    BandedAttention(pool(), config, w, q.Rows(clip.first, clip.count),
-                    k.Rows(clip.first, clip.count), v.Rows(clip.first, clip.count),
-                    mixed.Rows(clip.first, clip.count));
+    ops::BandedAttention(*backend, band, q.Rows(clip.first, clip.count),
+                         k.Rows(clip.first, clip.count), v.Rows(clip.first, clip.count),
+                         mixed.Rows(clip.first, clip.count));
   }
   w.post.Apply(*backend, mixed, mixed, partial);
   ops::AddRmsNorm(*backend, Bounded(partial, partial), w.post_norm.data(), kHalfLayerNormEps, 1,
@@ -166,17 +145,15 @@ void AudioTower::Impl::Convolution(const AudioConvWeights& w, const std::vector<
   const Tensor partial = a.partial.View(frames, hidden());
   ops::RmsNorm(*backend, residual, w.pre_norm.data(), eps(), normed);
   w.start.Apply(*backend, normed, normed, both);
-  GatedLinearUnit(pool(), both, gated);
+  ops::GatedLinearUnit(*backend, both, gated);
   for (const ClipRows& clip : clips) {
-    CausalDepthwiseConv(pool(), gated.Rows(clip.first, clip.count), w.taps,
-                        mixed.Rows(clip.first, clip.count));
+    ops::CausalDepthwiseConv(*backend, gated.Rows(clip.first, clip.count), w.taps.data(),
+                             config.conv_kernel, mixed.Rows(clip.first, clip.count));
   }
   ops::RmsNorm(*backend, Bounded(mixed, mixed), w.conv_norm.data(), eps(), mixed);
-  Silu(pool(), mixed);
+  ops::Silu(*backend, mixed);
   w.end.Apply(*backend, mixed, mixed, partial);
-  cpu::ParallelRows(pool(), frames, hidden(), [&](int64_t t) {
-    for (int64_t c = 0; c < hidden(); ++c) residual.f32(t)[c] += partial.f32(t)[c];
-  });
+  ops::AddScale(*backend, partial, residual, 1, residual);
 }
 
 // frames: one clip's rows of the residual, [count, D].

@@ -66,7 +66,8 @@ struct FftFree {
 
 void BandsOf(const std::array<kiss_fft_cpx, kBins>& spectrum, const MelBank& bank, float* out) {
   std::array<float, kBins> magnitude;
-  for (int k = 0; k < kBins; ++k) magnitude[k] = std::hypot(spectrum[k].r, spectrum[k].i);
+  for (int k = 0; k < kBins; ++k)
+    magnitude[k] = std::sqrt(spectrum[k].r * spectrum[k].r + spectrum[k].i * spectrum[k].i);
   for (int b = 0; b < kMelBands; ++b) {
     const MelBank::Band& band = bank.bands[b];
     double energy = 0;

@@ -1,12 +1,10 @@
 #include "services/audio/subsampling.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/status_macros.h"
-#include "kernels/cpu/parallel_rows.h"
+#include "kernels/ops/gates.h"
 #include "kernels/ops/matmul.h"
-#include "services/encoder/host_threads.h"
 
 namespace facet {
 namespace {
@@ -26,19 +24,6 @@ void Unfold(const FrameMap& in, int first, int count, int out_bands, const Tenso
                     out.f32(row) + int64_t{k} * in.channels);
       }
     }
-  }
-}
-
-// In place, over one position's channels.
-void NormAndRelu(const std::vector<float>& weight, float eps, float* x) {
-  const auto n = static_cast<int64_t>(weight.size());
-  double mean = 0, square = 0;
-  for (int64_t i = 0; i < n; ++i) mean += x[i];
-  mean /= static_cast<double>(n);
-  for (int64_t i = 0; i < n; ++i) square += (x[i] - mean) * (x[i] - mean);
-  const double scale = 1 / std::sqrt(square / static_cast<double>(n) + eps);
-  for (int64_t i = 0; i < n; ++i) {
-    x[i] = std::max(0.0f, static_cast<float>((x[i] - mean) * scale * weight[i]));
   }
 }
 
@@ -63,9 +48,9 @@ absl::StatusOr<FrameMap> Subsample(Backend& backend, const FrameMap& in,
     float* const to = out.values.data() + int64_t{first} * out.bands * out.channels;
     ops::MatMul(backend, x, weights.conv, {to, DType::kF32, rows, out.channels, out.channels});
   }
-  cpu::ParallelRows(
-      HostThreads(backend), int64_t{out.frames} * out.bands, out.channels,
-      [&](int64_t i) { NormAndRelu(weights.norm, eps, out.values.data() + i * out.channels); });
+  const Tensor positions = {out.values.data(), DType::kF32, int64_t{out.frames} * out.bands,
+                            out.channels, out.channels};
+  ops::LayerNormRelu(backend, weights.norm.data(), eps, positions);
   return out;
 }
 
