@@ -73,7 +73,7 @@ class AnswerCall : public std::enable_shared_from_this<AnswerCall<Answer>> {
       ended_ = true;
     }
     scope_->SetUsage(answer_.usage());
-    status = WithoutFalseRetry(std::move(status));
+    status = WithRouterField(WithoutFalseRetry(std::move(status)), Answer::kPromptField);
     if (status.ok() && !answer_.complete()) {
       status = absl::InternalError("the router ended its answer without an end");
     }

@@ -216,6 +216,22 @@ INSTANTIATE_TEST_SUITE_P(Codes, GatewayRouterErrorTest,
                          }),
                          [](const auto& info) { return info.param.name; });
 
+TEST_F(GatewayTest, AnErrorOfTheRouterNamesTheFieldAsTheClientCallsIt) {
+  router_.chat = [](auto*, const v1::ChatRequest&, auto*) {
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                        "messages[0].content[1].media: the image cannot be read");
+  };
+  router_.generate = [](auto*, const v1::GenerateRequest&, auto*) {
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "prompt has 9 tokens; at most 8");
+  };
+  Start();
+  const auto param = [this](const char* path, const char* body) {
+    return Json::parse(Fetch("POST", path, body).body)["error"]["param"];
+  };
+  EXPECT_EQ(param(kChat, kHello), "messages[0].content[1]");
+  EXPECT_EQ(param("/v1/completions", R"({"prompt":"a"})"), "prompt");
+}
+
 TEST_F(GatewayTest, AnErrorWithinAStreamIsItsLastEvent) {
   router_.chat = [](auto*, const v1::ChatRequest&, auto* writer) {
     writer->Write(ChatEvent("start {}"));

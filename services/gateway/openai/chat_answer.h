@@ -16,6 +16,8 @@ namespace facet {
 class ChatAnswer {
  public:
   using Response = v1::ChatResponse;
+  // What a request's prompt is made of.
+  static constexpr char kPromptField[] = "messages";
 
   ChatAnswer(AnswerHead head, const AnswerOptions& options, int n, TokenText text);
 

@@ -17,6 +17,8 @@ namespace facet {
 class CompletionAnswer {
  public:
   using Response = v1::GenerateResponse;
+  // What a request's prompt is made of.
+  static constexpr char kPromptField[] = "prompt";
 
   CompletionAnswer(AnswerHead head, const AnswerOptions& options, int n, TokenText text);
 

@@ -51,8 +51,11 @@ absl::StatusOr<Json> ParseJson(absl::string_view text) {
 }
 
 absl::Status FieldError(const std::string& path, absl::string_view problem) {
-  absl::Status status = absl::InvalidArgumentError(
-      path.empty() ? std::string(problem) : absl::StrCat(path, ": ", problem));
+  if (path.empty()) return absl::InvalidArgumentError(problem);
+  return WithField(absl::InvalidArgumentError(absl::StrCat(path, ": ", problem)), path);
+}
+
+absl::Status WithField(absl::Status status, const std::string& path) {
   if (!path.empty()) status.SetPayload(kFieldPayload, absl::Cord(path));
   return status;
 }

@@ -22,6 +22,8 @@ using Json = nlohmann::json;
 absl::StatusOr<Json> ParseJson(absl::string_view text);
 
 absl::Status FieldError(const std::string& path, absl::string_view problem);
+// The same status, carrying the path of a field.
+absl::Status WithField(absl::Status status, const std::string& path);
 // The path that a FieldError carries; empty: none.
 std::string FieldOf(const absl::Status& status);
 // A value as messages show it: JSON, cut where it gets long.

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/retry_after.h"
+#include "services/gateway/openai/router_fields.h"
 
 namespace facet {
 namespace {
@@ -106,6 +107,11 @@ absl::Status WithoutFalseRetry(absl::Status status) {
         absl::StrCat("the request is too large for the router: ", status.message()));
   }
   return status;
+}
+
+absl::Status WithRouterField(absl::Status status, const std::string& prompt_field) {
+  if (!absl::IsInvalidArgument(status) && !absl::IsFailedPrecondition(status)) return status;
+  return WithField(status, OpenaiFieldOf(status.message(), prompt_field));
 }
 
 std::string Dump(const Json& json) {

@@ -28,6 +28,9 @@ HttpResponse ErrorResponse(int code, const std::string& message);
 // again would not help: INVALID_ARGUMENT then. Every other status stays as it is.
 absl::Status WithoutFalseRetry(absl::Status status);
 
+// A status of the router: what is wrong with a request also carries the field (router_fields.h).
+absl::Status WithRouterField(absl::Status status, const std::string& prompt_field);
+
 // A JSON text that is valid whatever bytes the strings hold.
 std::string Dump(const Json& json);
 
