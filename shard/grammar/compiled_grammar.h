@@ -5,36 +5,50 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "shard/grammar/automaton/network.h"
+#include "shard/grammar/automaton/state_cache.h"
+#include "shard/grammar/automaton/token_index.h"
 #include "shard/grammar/grammar_compiler.h"
-#include "xgrammar/compiler.h"
 
 namespace facet {
 
 // Of the vocabulary: shared by all of a compiler's grammars.
 struct MaskVocabulary {
-  int32_t ids = 0;
-  std::vector<int32_t> end_ids;
-  int32_t call_end = -1;
+  explicit MaskVocabulary(const GrammarVocabulary& vocabulary);
+
+  bool IsEnd(int32_t id) const;
+
+  const int32_t ids;
+  const std::vector<std::string> pieces;
+  const TokenIndex index;
+  const std::vector<int32_t> end_ids;
+  const int32_t call_end;
   int32_t call_wait = -1;  // only if it is one of end_ids
-  int32_t thought_begin = -1;
-  int32_t thought_end = -1;
-  // What may ever stand in an answer: text, end ids and the tokens of calls.
-  std::vector<uint32_t> answer_mask;
+  const int32_t thought_begin, thought_end;
   // What may stand in a thought: text, and the token that ends it.
   std::vector<uint32_t> thought_mask;
 };
 
 struct CompiledGrammar::Parts {
-  std::shared_ptr<const MaskVocabulary> vocabulary;
-  xgrammar::CompiledGrammar grammar;
-  size_t bytes = 0;
-};
+  Parts(std::shared_ptr<const MaskVocabulary> vocabulary, GrammarNetwork network)
+      : vocabulary(std::move(vocabulary)),
+        network(std::make_shared<const GrammarNetwork>(std::move(network))),
+        cache(std::make_shared<StateCache>(this->network)) {}
 
-// The message of an exception of the library, without the place in its sources.
-std::string LibraryMessage(const std::exception& error);
+  // The states that matchers share. `full`: one that has no room left, to be replaced.
+  std::shared_ptr<StateCache> Cache(const StateCache* full = nullptr) const;
+  size_t bytes() const;
+
+  const std::shared_ptr<const MaskVocabulary> vocabulary;
+  const std::shared_ptr<const GrammarNetwork> network;
+  mutable std::mutex mutex;
+  mutable std::shared_ptr<StateCache> cache;  // guarded by mutex
+};
 
 }  // namespace facet
 

@@ -7,7 +7,6 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "shard/grammar/grammar_spec.h"
 #include "shard/grammar/grammar_vocabulary.h"
 
@@ -39,16 +38,12 @@ struct GrammarCompilerOptions {
   size_t cache_bytes = size_t{256} << 20;
   // A grammar that comes to more is refused.
   size_t max_grammar_bytes = size_t{64} << 20;
-  // How long Compile waits. What it gave up on runs to its end in the background.
-  absl::Duration max_compile_time = absl::Seconds(10);
-  // Compilations at the same time, abandoned ones included; one more is refused.
-  int max_running = 2;
 };
 
 // Turns specs into compiled grammars for one vocabulary.
 //
-// Thread-safe. Compile may take a second; it is called by the thread that takes requests in, never
-// by the one that runs steps. The destructor waits for compilations that still run.
+// Thread-safe. Compile takes milliseconds, for the largest grammars some tenths of a second; no
+// thread that runs steps calls it.
 class GrammarCompiler {
  public:
   // The vocabulary must hold at least one piece and one end id, else FailedPrecondition.
@@ -59,8 +54,8 @@ class GrammarCompiler {
   GrammarCompiler& operator=(const GrammarCompiler&) = delete;
 
   // InvalidArgument: the grammar is unsound, unsupported (the message begins with the JSON pointer
-  // for a schema), over a limit, or took too long. ResourceExhausted: max_running compilations are
-  // under way; try again. FailedPrecondition: the vocabulary has no tokens for tool calls.
+  // for a schema), or over a limit. FailedPrecondition: the vocabulary has no tokens for tool
+  // calls.
   absl::StatusOr<std::shared_ptr<const CompiledGrammar>> Compile(const GrammarSpec& spec);
 
   // A grammar that Compile has in its cache; null: it has not.
@@ -74,8 +69,8 @@ class GrammarCompiler {
 
  private:
   struct Shared;
-  explicit GrammarCompiler(std::shared_ptr<Shared> shared);
-  std::shared_ptr<Shared> shared_;
+  explicit GrammarCompiler(std::unique_ptr<Shared> shared);
+  const std::unique_ptr<Shared> shared_;
 };
 
 }  // namespace facet

@@ -24,11 +24,12 @@ class GrammarMatcher {
 
   // Sets bit i where id i may come next and clears it elsewhere; `mask` has MaskWords(mask_ids())
   // words. An end id is allowed only where the grammar is complete: <|tool_response> after a call,
-  // the other end ids elsewhere. When IsTerminated no bit is set. Internal: the library failed; the
-  // sequence should end with the error.
+  // the other end ids elsewhere. When IsTerminated no bit is set. ResourceExhausted: the grammar is
+  // so ambiguous here that the mask would take too long; the sequence should end with the error.
   absl::Status FillMask(absl::Span<uint32_t> mask);
 
-  // InvalidArgument, and the state stays, if the grammar does not allow `id` here.
+  // InvalidArgument, and the state stays, if the grammar does not allow `id` here: never for an id
+  // that FillMask allowed. ResourceExhausted: as FillMask.
   absl::Status Accept(int32_t id);
 
   // Takes the last `count` accepted ids back: InvalidArgument if there are fewer.

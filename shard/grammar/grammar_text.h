@@ -5,10 +5,9 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "absl/strings/string_view.h"
+#include "shard/grammar/automaton/code_points.h"
 
 namespace facet {
 
@@ -22,15 +21,6 @@ struct CallTokens {
   int32_t call_end = -1;    // <tool_call|>
   int32_t quote = -1;       // <|"|>
 };
-
-// Code points [first, last], ascending, neither overlapping nor adjacent.
-using CodePointSet = std::vector<std::pair<uint32_t, uint32_t>>;
-
-// Ascending, merged, without surrogates and U+0000, which no grammar of ours lets through.
-CodePointSet Normalized(CodePointSet set);
-// All other code points.
-CodePointSet Complement(const CodePointSet& set);
-CodePointSet Intersection(const CodePointSet& a, const CodePointSet& b);
 
 // "..." that matches the bytes of a UTF-8 text.
 std::string EbnfLiteral(absl::string_view utf8);

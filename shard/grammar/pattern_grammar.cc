@@ -18,8 +18,8 @@ namespace {
 constexpr size_t kMaxPatternBytes = 4096;
 constexpr int kMaxNesting = 32;
 constexpr int64_t kMaxExpanded = 2000;
-// Characters before and after a pattern that is not anchored.
-constexpr int kMaxAround = 200;
+// Characters before a pattern that is not anchored.
+constexpr int kMaxBefore = 200;
 
 // What an escape matches in every dialect, and what it matches in at least one: a negated class
 // must leave out the latter.
@@ -114,8 +114,8 @@ class PatternParser {
     if (ebnf.empty()) return Error("a class without any character that may be written");
     return Piece{std::move(ebnf), 1};
   }
-  std::string AnyText() const {
-    return absl::StrCat(OneOf(Complement({})), "{0,", kMaxAround, "}");
+  std::string AnyText(const char* times) const {
+    return absl::StrCat(OneOf(Complement({})), times);
   }
 
   absl::StatusOr<Piece> Alternatives(int depth) {
@@ -135,7 +135,9 @@ class PatternParser {
     const bool outermost = depth == 0;
     std::vector<std::string> parts;
     Piece all;
-    if (outermost && !Take("^") && !options_.whole) parts.push_back(AnyText());
+    if (outermost && !Take("^") && !options_.whole) {
+      parts.push_back(AnyText(absl::StrCat("{0,", kMaxBefore, "}").c_str()));
+    }
     bool closed = false;
     while (!AtEnd() && !Ahead("|") && !Ahead(")")) {
       if (outermost && Take("$")) {
@@ -148,7 +150,7 @@ class PatternParser {
       if (all.expanded > kMaxExpanded) return Error("repetitions too large");
       parts.push_back(part.ebnf);
     }
-    if (outermost && !closed && !options_.whole) parts.push_back(AnyText());
+    if (outermost && !closed && !options_.whole) parts.push_back(AnyText("*"));
     all.ebnf = parts.empty() ? "\"\"" : absl::StrJoin(parts, " ");
     return all;
   }

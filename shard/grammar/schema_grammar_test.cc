@@ -10,7 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/testing/status_matchers.h"
 #include "gtest/gtest.h"
-#include "shard/grammar/ebnf_check.h"
 #include "shard/grammar/number_grammar.h"
 #include "shard/grammar/pattern_grammar.h"
 
@@ -116,25 +115,6 @@ TEST(PatternGrammarTest, RefusesWhatItDoesNotKnowWithTheByte) {
   }
   EXPECT_THAT(PatternToEbnf(std::string(100, '('), {}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too deep")));
-}
-
-TEST(EbnfCheckTest, RefusesWhatReachesBeyondTextOrCostsTooMuch) {
-  constexpr PatternCase kCases[] = {
-      {"root ::= a\na ::= Token(52)", "line 2: Token is reserved"},
-      {"root[temperature=2] ::= \"a\"", "a [ directly after a name"},
-      {"root ::= (\"a\"{100}){100}", "the repetitions are too large"},
-      {"root ::= \"a\"{1,999999}", "a repetition may be at most"},
-      {"root ::= \"a", "an open literal"},
-      {"root ::= (", "missing )"},
-      {"root ::= )", "unmatched )"},
-  };
-  for (const PatternCase& c : kCases) {
-    EXPECT_THAT(CheckCallersEbnf(c.pattern),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(c.message)))
-        << c.pattern;
-  }
-  EXPECT_THAT(CheckCallersEbnf("# a Token\nroot ::= \"Token(\" [(] a{2,3} (a | \"b\")*\na ::= [x]"),
-              IsOk());
 }
 
 }  // namespace

@@ -24,8 +24,7 @@ class ValueRules {
   std::string Quote() const;
   // Any character of a string.
   std::string Character() const;
-  // A string of `low` to `high` characters, or of any number. Up to kCountedCharacters of them are
-  // counted by a chain of rules, which Common() then holds; more by the library.
+  // A string of `low` to `high` characters, or of any number.
   std::string SizedString(int64_t low, std::optional<int64_t> high);
   // Any text as a property's name.
   std::string AnyKey() const { return Name("key"); }
@@ -41,16 +40,8 @@ class ValueRules {
   std::string Common() const;
 
  private:
-  static constexpr int64_t kCountedCharacters = 32;
-
-  // A rule for one character and what comes after it, or the end of the string.
-  std::string TextRule(absl::string_view name, bool may_end, absl::string_view next) const;
-  // What a rule that ends with a string is followed by: it spares the masks many guesses.
-  std::string EndOfString(absl::string_view before) const;
-
   const SchemaGrammarOptions options_;
-  int64_t counted_ = 0;                        // longest chain that is needed
-  std::map<std::string, std::string> forced_;  // rules of strings with a least length, by name
+  std::map<std::string, std::string> sized_;  // rules of strings with a length, by name
 };
 
 }  // namespace facet
