@@ -1,6 +1,7 @@
 #include "model/tokenizer/bpe.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <iterator>
@@ -16,14 +17,41 @@ namespace {
 // Up to here looking at every pair for each merge is faster than a heap.
 constexpr size_t kShortWord = 64;
 
-constexpr size_t kMaxKnownWords = 8192;  // 256 KiB
+constexpr size_t kKnownWords = 65536;  // 2 MiB a thread; a power of two
 constexpr size_t kMaxKnownWordBytes = 15;
+
+uint64_t NextNumber() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
+
+// The bytes of a word of at most kMaxKnownWordBytes and its size.
+struct WordKey {
+  // `readable`: bytes from the word's begin to the end of its text.
+  WordKey(absl::string_view word, size_t readable) : parts{0, 0} {
+    if (readable >= sizeof(parts)) {  // a copy of a fixed size is much faster
+      std::memcpy(parts, word.data(), sizeof(parts));
+      const size_t bits = 8 * word.size();
+      parts[0] &= bits < 64 ? (uint64_t{1} << bits) - 1 : ~uint64_t{0};
+      parts[1] &= bits < 64 ? 0 : (uint64_t{1} << (bits - 64)) - 1;
+    } else {
+      std::memcpy(parts, word.data(), word.size());
+    }
+    parts[1] |= uint64_t{word.size()} << 56;
+  }
+  size_t Hash() const {
+    return ((parts[0] ^ (parts[1] >> 27) ^ parts[1]) * 0x9E3779B97F4A7C15u) >> 32;
+  }
+
+  uint64_t parts[2];
+};
 
 }  // namespace
 
 Bpe::Bpe(Options options, CodePointTable code_points, NeighbourSet neighbours,
          absl::Span<const MergeRule> merges)
-    : options_(std::move(options)),
+    : number_(NextNumber()),
+      options_(std::move(options)),
       code_points_(std::move(code_points)),
       neighbours_(std::move(neighbours)),
       merges_(merges.size()) {
@@ -33,10 +61,19 @@ Bpe::Bpe(Options options, CodePointTable code_points, NeighbourSet neighbours,
   }
 }
 
-absl::Status Bpe::Encode(absl::string_view text, Work* work, std::vector<int32_t>* ids) const {
-  while (work->known_words.size() < std::min(text.size() / 8, kMaxKnownWords)) {
-    work->known_words.resize(std::max<size_t>(16, 2 * work->known_words.size()));
+Bpe::KnownWord* Bpe::KnownWordsOfThread() const {
+  static thread_local std::vector<KnownWord> words;
+  static thread_local uint64_t owner = 0;
+  if (owner != number_) {
+    words.assign(kKnownWords, KnownWord());
+    owner = number_;
   }
+  return words.data();
+}
+
+absl::Status Bpe::Encode(absl::string_view text, Work* work, std::vector<int32_t>* ids) const {
+  work->known_words = KnownWordsOfThread();
+  work->end = text.data() + text.size();
   bool after_unk = false;
   uint32_t previous = 0;
   size_t begin = 0;
@@ -56,42 +93,40 @@ absl::Status Bpe::Encode(absl::string_view text, Work* work, std::vector<int32_t
 absl::Status Bpe::EncodeWord(absl::string_view word, Work* work, bool* after_unk,
                              std::vector<int32_t>* ids) const {
   // Words with unknown tokens depend on what stands before them.
-  if (word.size() <= kMaxKnownWordBytes && !options_.unk_id.has_value() &&
-      !work->known_words.empty()) {
-    return EncodeKnownWord(word, work, ids);
+  if (word.size() <= kMaxKnownWordBytes && !options_.unk_id.has_value()) {
+    return EncodeShortWord(word, work, ids);
   }
+  FACET_RETURN_IF_ERROR(SplitAndMerge(word, work, after_unk));
+  ids->insert(ids->end(), work->word.begin(), work->word.end());
+  return absl::OkStatus();
+}
+
+absl::Status Bpe::EncodeShortWord(absl::string_view word, Work* work,
+                                  std::vector<int32_t>* ids) const {
+  const WordKey key(word, static_cast<size_t>(work->end - word.data()));
+  KnownWord& known = work->known_words[key.Hash() & (kKnownWords - 1)];
+  if (known.key[0] == key.parts[0] && known.key[1] == key.parts[1]) {
+    for (int32_t i = 0; i < known.size; ++i) ids->push_back(known.ids[i]);
+    return absl::OkStatus();
+  }
+  bool after_unk = false;
+  FACET_RETURN_IF_ERROR(SplitAndMerge(word, work, &after_unk));
+  ids->insert(ids->end(), work->word.begin(), work->word.end());
+  if (work->word.size() <= std::size(known.ids)) {
+    known.key[0] = key.parts[0];
+    known.key[1] = key.parts[1];
+    known.size = static_cast<int32_t>(work->word.size());
+    std::copy(work->word.begin(), work->word.end(), known.ids);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Bpe::SplitAndMerge(absl::string_view word, Work* work, bool* after_unk) const {
   FACET_RETURN_IF_ERROR(Split(word, work, after_unk));
   if (work->word.size() > kShortWord) {
     MergeLong(work);
   } else if (work->word.size() > 1) {
     MergeShort(work);
-  }
-  ids->insert(ids->end(), work->word.begin(), work->word.end());
-  return absl::OkStatus();
-}
-
-absl::Status Bpe::EncodeKnownWord(absl::string_view word, Work* work,
-                                  std::vector<int32_t>* ids) const {
-  char bytes[kMaxKnownWordBytes + 1] = {};
-  std::memcpy(bytes, word.data(), word.size());
-  bytes[kMaxKnownWordBytes] = static_cast<char>(word.size());
-  uint64_t key[2];
-  std::memcpy(key, bytes, sizeof(key));
-  const uint64_t hash = ((key[0] ^ (key[1] >> 27) ^ key[1]) * 0x9E3779B97F4A7C15u) >> 32;
-  Work::KnownWord& known = work->known_words[hash & (work->known_words.size() - 1)];
-  if (known.key[0] == key[0] && known.key[1] == key[1]) {
-    ids->insert(ids->end(), known.ids, known.ids + known.size);
-    return absl::OkStatus();
-  }
-  bool after_unk = false;
-  FACET_RETURN_IF_ERROR(Split(word, work, &after_unk));
-  if (work->word.size() > 1) MergeShort(work);
-  ids->insert(ids->end(), work->word.begin(), work->word.end());
-  if (work->word.size() <= std::size(known.ids)) {
-    known.key[0] = key[0];
-    known.key[1] = key[1];
-    known.size = static_cast<int32_t>(work->word.size());
-    std::copy(work->word.begin(), work->word.end(), known.ids);
   }
   return absl::OkStatus();
 }

@@ -21,6 +21,8 @@ namespace facet {
 // Time: O(n log n) in the code points of the text.
 // Thread-safety: Encode is const and may run on any number of threads, each with its own Work.
 class Bpe {
+  struct KnownWord;
+
  public:
   struct MergeRule {  // in the order of their ranks
     int32_t left, right, merged;
@@ -42,13 +44,6 @@ class Bpe {
 
    private:
     friend class Bpe;
-    // A short word and its ids. Texts repeat their words, and finding one here takes one look into
-    // a small table instead of a dozen into the large one of the merges.
-    struct KnownWord {
-      uint64_t key[2] = {0, 0};  // the bytes of the word, its size in the last; 0, 0: free
-      int32_t size = 0;
-      int32_t ids[3];
-    };
     struct Symbol {  // of a long word: a doubly linked list in an array
       int32_t id;
       int32_t previous, next;  // indices; -1 at the ends
@@ -57,7 +52,9 @@ class Bpe {
     std::vector<int32_t> word;
     std::vector<Symbol> symbols;
     std::vector<uint64_t> heap;
-    std::vector<KnownWord> known_words;  // direct-mapped; a power of two
+    // While Encode runs: the words that this thread knows, and the end of the text.
+    KnownWord* known_words = nullptr;
+    const char* end = nullptr;
   };
 
   Bpe(Options options, CodePointTable code_points, NeighbourSet neighbours,
@@ -68,17 +65,30 @@ class Bpe {
   absl::Status Encode(absl::string_view text, Work* work, std::vector<int32_t>* ids) const;
 
  private:
+  // A short word and its ids. Texts repeat their words, and finding one takes one look into a small
+  // table instead of a dozen into the large one of the merges. Each thread keeps a table of its
+  // own from text to text, so threads share nothing that is written.
+  struct KnownWord {
+    uint64_t key[2] = {0, 0};  // the bytes of the word, its size in the last; 0, 0: free
+    int32_t size = 0;
+    int32_t ids[3];
+  };
+  KnownWord* KnownWordsOfThread() const;
+
   // Encode one word, which depends on nothing around it but *after_unk: whether an unknown token
   // stands before it.
   absl::Status EncodeWord(absl::string_view word, Work* work, bool* after_unk,
                           std::vector<int32_t>* ids) const;
-  absl::Status EncodeKnownWord(absl::string_view word, Work* work, std::vector<int32_t>* ids) const;
+  absl::Status EncodeShortWord(absl::string_view word, Work* work, std::vector<int32_t>* ids) const;
+  // Fills work->word with the ids of the word.
+  absl::Status SplitAndMerge(absl::string_view word, Work* work, bool* after_unk) const;
   // Fill work->word with the pieces of the code points.
   absl::Status Split(absl::string_view word, Work* work, bool* after_unk) const;
   // Merge the symbols of work->word.
   void MergeShort(Work* work) const;
   void MergeLong(Work* work) const;
 
+  uint64_t number_;  // of this object, among all of the process
   Options options_;
   CodePointTable code_points_;
   NeighbourSet neighbours_;

