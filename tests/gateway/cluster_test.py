@@ -2,16 +2,10 @@
 two-rank group and the gateway. The model has random weights: shapes are checked, not sense."""
 import json
 import subprocess
-import sys
 
 import openai
 
-from processes import ROOT, TMP
-
-sys.path.insert(0, str(ROOT / "deploy/local"))
-import build  # noqa: E402
-import main as launcher  # noqa: E402
-from cluster import Cluster  # noqa: E402
+from processes import facet_cluster
 
 LIMIT = {"max_tokens": 6, "extra_body": {"ignore_eos": True}}
 
@@ -108,25 +102,13 @@ def lint(page):
 
 
 def main():
-    build.BIN_DIR = TMP / "bin"
-    build.BIN_DIR.mkdir()
-    for name, path in build.BINARIES.items():
-        (build.BIN_DIR / name).symlink_to(ROOT / path)
-    options = launcher.up_parser().parse_args(
-        ["--model", str(ROOT / "tests/golden/demo"), "--tp", "2", "--threads", "1", "--gateway"])
-    options.port = 0
-    cluster = Cluster(TMP / "run")
-    cluster.start(options)
-    try:
-        client = openai.OpenAI(base_url=f"{cluster.gateway()}/v1", api_key="none", max_retries=0,
-                               timeout=60)
+    with facet_cluster("tests/golden/demo", "--tp", "2") as url:
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=60)
         for name, test in list(globals().items()):
             if name.startswith("test_"):
                 test(client)
                 print(f"ok: {name[5:].replace('_', ' ')}")
-        lint(client._client.get(f"{cluster.gateway()}/metrics").content)
-    finally:
-        cluster.stop()
+        lint(client._client.get(f"{url}/metrics").content)
 
 
 main()

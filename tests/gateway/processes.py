@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -61,3 +62,25 @@ def scripted_gateway(*flags):
             running("gateway", [str(ROOT / GATEWAY), f"--router=127.0.0.1:{router}",
                                 "--listen=127.0.0.1:0", f"--port_file={gateway_ports}", *flags]))
         yield f"http://127.0.0.1:{port_in(gateway_ports)}", router_log, gateway_log
+
+
+@contextlib.contextmanager
+def facet_cluster(model, *flags):
+    """What `./facet up --gateway` starts for a checkpoint of this tree; yields the gateway's URL."""
+    sys.path.insert(0, str(ROOT / "deploy/local"))
+    import build
+    import main as launcher
+    from cluster import Cluster
+    build.BIN_DIR = TMP / "bin"
+    build.BIN_DIR.mkdir()
+    for name, path in build.BINARIES.items():
+        (build.BIN_DIR / name).symlink_to(ROOT / path)
+    options = launcher.up_parser().parse_args(
+        ["--model", str(ROOT / model), "--threads", "1", "--gateway", *flags])
+    options.port = 0
+    cluster = Cluster(TMP / "run")
+    cluster.start(options)
+    try:
+        yield cluster.gateway()
+    finally:
+        cluster.stop()
