@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/status_macros.h"
+#include "model/tokenizer/huge_page_allocator.h"
 #include "model/tokenizer/utf8.h"
 
 namespace facet {
@@ -57,12 +58,12 @@ Bpe::Bpe(Options options, CodePointTable code_points, NeighbourSet neighbours,
       merges_(merges.size()) {
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const MergeRule& rule = merges[rank];
-    merges_.Set(rule.left, rule.right, {static_cast<uint32_t>(rank), rule.merged});
+    merges_.Set(rule.left, rule.right, static_cast<uint32_t>(rank), rule.merged);
   }
 }
 
 Bpe::KnownWord* Bpe::KnownWordsOfThread() const {
-  static thread_local std::vector<KnownWord> words;
+  static thread_local std::vector<KnownWord, HugePageAllocator<KnownWord>> words;
   static thread_local uint64_t owner = 0;
   if (owner != number_) {
     words.assign(kKnownWords, KnownWord());
@@ -160,24 +161,24 @@ absl::Status Bpe::Split(absl::string_view word, Work* work, bool* after_unk) con
 
 // Replaces work->word by its merged symbols: looks for the best pair, merges it, and again.
 void Bpe::MergeShort(Work* work) const {
-  std::array<MergeTable::Merge, kShortWord> merges;  // of each symbol with the next one
+  std::array<uint32_t, kShortWord> ranks;  // of each symbol with the next one
   int32_t* const word = work->word.data();
   size_t size = work->word.size();
-  for (size_t i = 0; i + 1 < size; ++i) merges[i] = merges_.Find(word[i], word[i + 1]);
+  for (size_t i = 0; i + 1 < size; ++i) ranks[i] = merges_.FindRank(word[i], word[i + 1]);
   work->steps += size;
   while (size > 1) {
     size_t best = 0;
     for (size_t i = 1; i + 1 < size; ++i) {
-      if (merges[i].rank < merges[best].rank) best = i;
+      if (ranks[i] < ranks[best]) best = i;
     }
     work->steps += size;
-    if (merges[best].rank == MergeTable::kNoRank) break;
-    word[best] = merges[best].merged;
+    if (ranks[best] == MergeTable::kNoRank) break;
+    word[best] = merges_.merged(ranks[best]);
     std::copy(word + best + 2, word + size, word + best + 1);
-    std::copy(merges.begin() + best + 1, merges.begin() + size - 1, merges.begin() + best);
+    std::copy(ranks.begin() + best + 1, ranks.begin() + size - 1, ranks.begin() + best);
     --size;
-    if (best > 0) merges[best - 1] = merges_.Find(word[best - 1], word[best]);
-    if (best + 1 < size) merges[best] = merges_.Find(word[best], word[best + 1]);
+    if (best > 0) ranks[best - 1] = merges_.FindRank(word[best - 1], word[best]);
+    if (best + 1 < size) ranks[best] = merges_.FindRank(word[best], word[best + 1]);
   }
   work->word.resize(size);
 }
@@ -197,7 +198,7 @@ void Bpe::MergeLong(Work* work) const {
   for (int32_t i = 0; i < size; ++i) {
     const bool last = i + 1 == size;
     const uint32_t rank =
-        last ? MergeTable::kNoRank : merges_.Find(work->word[i], work->word[i + 1]).rank;
+        last ? MergeTable::kNoRank : merges_.FindRank(work->word[i], work->word[i + 1]);
     symbols[i] = {work->word[i], i - 1, last ? -1 : i + 1, rank};
     if (rank != MergeTable::kNoRank) heap.push_back(entry(rank, i));
   }
@@ -207,7 +208,7 @@ void Bpe::MergeLong(Work* work) const {
   const auto refresh = [&](int32_t at) {
     Work::Symbol& symbol = symbols[at];
     symbol.rank = symbol.next < 0 ? MergeTable::kNoRank
-                                  : merges_.Find(symbol.id, symbols[symbol.next].id).rank;
+                                  : merges_.FindRank(symbol.id, symbols[symbol.next].id);
     if (symbol.rank == MergeTable::kNoRank) return;
     heap.push_back(entry(symbol.rank, at));
     std::push_heap(heap.begin(), heap.end(), std::greater<>());
@@ -221,7 +222,7 @@ void Bpe::MergeLong(Work* work) const {
     Work::Symbol& left = symbols[at];
     if (left.rank != top >> 32) continue;  // the pair has changed, or the symbol is gone
     Work::Symbol& right = symbols[left.next];
-    left.id = merges_.Find(left.id, right.id).merged;
+    left.id = merges_.merged(left.rank);
     left.next = right.next;
     right.rank = MergeTable::kNoRank;
     if (left.next >= 0) symbols[left.next].previous = at;

@@ -16,6 +16,7 @@
 #include "model/tokenizer/code_points.h"
 #include "model/tokenizer/incremental_decoder.h"
 #include "model/tokenizer/json_reader.h"
+#include "model/tokenizer/merge_table.h"
 #include "model/tokenizer/settings.h"
 #include "model/tokenizer/utf8.h"
 #include "model/tokenizer/vocabulary.h"
@@ -173,6 +174,12 @@ CodePointTable FindCodePoints(const Vocabulary& vocabulary, absl::Span<const Tok
 absl::StatusOr<Bpe> BuildBpe(const RawTokenizerFile& raw, const TokenizerSettings& settings,
                              const Vocabulary& vocabulary, absl::Span<const Token> tokens,
                              std::vector<int32_t> byte_ids) {
+  if (static_cast<size_t>(vocabulary.size()) > MergeTable::kMaxIds ||
+      raw.merges.size() > MergeTable::kMaxMerges) {
+    return absl::UnimplementedError(
+        absl::StrCat("tokenizer file: ", vocabulary.size(), " pieces and ", raw.merges.size(),
+                     " merges; at most ", MergeTable::kMaxIds, " and ", MergeTable::kMaxMerges));
+  }
   FACET_ASSIGN_OR_RETURN(const std::vector<Bpe::MergeRule> rules,
                          ResolveMerges(raw, vocabulary, tokens));
   Bpe::Options options;

@@ -471,5 +471,25 @@ TEST(TokenizerThreadsTest, ManyThreadsEncodeTheSame) {
   EXPECT_THAT(wrong, ::testing::Each(0));
 }
 
+// The tables have room for ids below 2^20.
+TEST(TokenizerLimitsTest, MorePiecesThanTheTablesHoldAreRefused) {
+  constexpr int kMost = 1 << 20;
+  std::string vocab;
+  for (int id = 3; id < kMost; ++id) {
+    vocab += ", \"p" + std::to_string(id) + "\": " + std::to_string(id);
+  }
+  const auto parse = [&](const std::string& more) {
+    return Tokenizer::Parse(
+               R"({"added_tokens": [], "normalizer": null, "pre_tokenizer": null,
+                   "post_processor": null, "decoder": null, "model": {"type": "BPE",
+                   "vocab": {"a": 0, "b": 1, "ab": 2)" +
+               vocab + more + R"(}, "merges": [["a", "b"]]}})")
+        .status();
+  };
+  EXPECT_THAT(parse(""), IsOk());
+  EXPECT_THAT(parse(", \"q\": " + std::to_string(kMost)),
+              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("at most 1048576")));
+}
+
 }  // namespace
 }  // namespace facet
