@@ -12,6 +12,7 @@
 #include "services/client/chat_request.h"
 #include "services/client/command.h"
 #include "services/client/media_files.h"
+#include "services/client/media_report.h"
 
 namespace facet {
 namespace {
@@ -197,6 +198,7 @@ void PrintJson(const Answer& answer) {
                   {"cached_tokens", usage.cached_tokens()},
                   {"completion_tokens", usage.completion_tokens()},
                   {"reasoning_tokens", usage.reasoning_tokens()}};
+  if (!answer.start.media().empty()) out["media"] = MediaReport(answer.start.media());
   if (answer.completions.size() > 1) {
     for (const auto& [index, completion] : answer.completions) {
       out["completions"].push_back(ToJson(completion));

@@ -10,6 +10,7 @@
 #include "proto/facet/v1/models.grpc.pb.h"
 #include "services/client/command.h"
 #include "services/client/media_files.h"
+#include "services/client/media_report.h"
 
 namespace facet {
 namespace {
@@ -246,13 +247,7 @@ void PrintJson(const Answer& answer, const Arguments& a) {
       out["completions"].push_back(ToJson(completion, with_logprobs));
     }
   }
-  for (const v1::MediaUsage& media : answer.start.media()) {
-    out["media"].push_back({{"kind", v1::Media::Kind_Name(media.kind())},
-                            {"soft_tokens", media.soft_tokens()},
-                            {"parts", media.parts()},
-                            {"seconds", media.seconds()},
-                            {"cached", media.cached()}});
-  }
+  if (!answer.start.media().empty()) out["media"] = MediaReport(answer.start.media());
   out["model"] = answer.start.model();
   out["request_id"] = answer.start.request_id();
   out["timings"] = {{"queue_seconds", end.timings().queue_seconds()},
