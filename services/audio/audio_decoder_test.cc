@@ -1,6 +1,7 @@
 #include "services/audio/audio_decoder.h"
 
 #include <sndfile.h>
+#include <sys/resource.h>
 
 #include <cmath>
 #include <random>
@@ -25,6 +26,7 @@ using testing::WriteAudio;
 
 constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
 constexpr double kHertz = 440;
+constexpr int kRounds = 190;  // of damage to each format: 2,000 in all
 
 struct FormatCase {
   std::string name;
@@ -47,6 +49,13 @@ std::vector<FormatCase> Formats() {
           {"ogg_vorbis", SF_FORMAT_OGG | SF_FORMAT_VORBIS, all, 1, 0.1},
           {"ogg_opus", SF_FORMAT_OGG | SF_FORMAT_OPUS, {8000, 16000, 48000}, 1, 0.2},
           {"mp3", SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, all, 5000, 0.2}};
+}
+
+// Of this process so far, in bytes.
+int64_t PeakMemory() {
+  rusage usage = {};
+  EXPECT_EQ(getrusage(RUSAGE_SELF, &usage), 0);
+  return int64_t{usage.ru_maxrss} * 1024;
 }
 
 // How much of a signal, past its first and last tenth, is a tone: its amplitude, and that of the
@@ -140,7 +149,7 @@ TEST(AudioDecoderTest, DamagedAndCutFilesNeverCrash) {
   int decoded = 0;
   for (const FormatCase& c : Formats()) {
     const auto whole = WriteAudio(c.format, 16000, 2, Tone(kHertz, 16000, 2, 3000));
-    for (int round = 0; round < 60; ++round) {
+    for (int round = 0; round < kRounds; ++round) {
       std::vector<uint8_t> file = whole;
       if (round % 2 == 0) file.resize(random() % file.size() + 1);
       const size_t head = round % 3 == 0 ? std::min<size_t>(file.size(), 100) : file.size();
@@ -151,6 +160,37 @@ TEST(AudioDecoderTest, DamagedAndCutFilesNeverCrash) {
     }
   }
   EXPECT_GT(decoded, 0);
+}
+
+// Headers that promise hours of sound before next to none, and lengths that reach past the end.
+TEST(AudioDecoderTest, FalseLengthsCostNoMemory) {
+  struct FalseLength {
+    int format;
+    std::string before;  // bytes in front of the place
+    size_t skip;
+    std::string length;
+  };
+  const std::string most(8, '\xff');
+  const int64_t before = PeakMemory();
+  for (const FalseLength& c : std::vector<FalseLength>{
+           {SF_FORMAT_WAV | SF_FORMAT_PCM_16, "data", 0, most.substr(0, 4)},
+           {SF_FORMAT_WAV | SF_FORMAT_PCM_16, "fmt ", 0, std::string("\xff\xff\xff\x7f")},
+           {SF_FORMAT_WAV | SF_FORMAT_FLOAT, "fact", 4, most.substr(0, 4)},
+           {SF_FORMAT_FLAC | SF_FORMAT_PCM_16, "fLaC", 18, most.substr(0, 4)},
+           {SF_FORMAT_OGG | SF_FORMAT_VORBIS, "OggS", 2, most},
+           {SF_FORMAT_OGG | SF_FORMAT_OPUS, "OggS", 2,
+            std::string("\xff\xff\xff\xff\xff\xff\xff\x7f")}}) {
+    const auto whole = WriteAudio(c.format, 16000, 1, Tone(kHertz, 16000, 1, 3000));
+    std::string file(whole.begin(), whole.end());
+    const size_t last = file.rfind(c.before);
+    ASSERT_NE(last, std::string::npos) << c.before;
+    file.replace(last + c.before.size() + c.skip, c.length.size(), c.length);
+    const auto samples =
+        DecodeAudio({reinterpret_cast<const uint8_t*>(file.data()), file.size()}, AudioLimits());
+    EXPECT_TRUE(samples.ok() || samples.status().code() == kInvalid) << samples.status();
+    EXPECT_LE(samples.ok() ? samples->size() : 0, 3000u) << c.before;
+  }
+  EXPECT_LT(PeakMemory() - before, 64 << 20);
 }
 
 }  // namespace

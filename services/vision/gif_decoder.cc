@@ -35,18 +35,29 @@ absl::Status Undecodable(int error) {
       absl::StrCat("the GIF cannot be decoded: ", why == nullptr ? "it is damaged" : why));
 }
 
-// Up to the first image, extensions skipped.
-absl::Status FindFirstImage(GifFileType* gif) {
+constexpr int kGraphicsControl = 0xf9;
+
+// The index that a graphics control block makes transparent; -1 if it makes none, or is no such
+// block. `block`: its length, then its bytes.
+int TransparentIndex(int code, const GifByteType* block) {
+  const bool has_one = code == kGraphicsControl && block != nullptr && block[0] >= 4;
+  return has_one && (block[1] & 1) != 0 ? block[4] : -1;
+}
+
+// Up to the first image. The index that is transparent in it; -1 if there is none.
+absl::StatusOr<int> FindFirstImage(GifFileType* gif) {
+  int transparent = -1;
   GifRecordType type = UNDEFINED_RECORD_TYPE;
   while (DGifGetRecordType(gif, &type) == GIF_OK) {
     if (type == IMAGE_DESC_RECORD_TYPE) {
       if (DGifGetImageDesc(gif) != GIF_OK) return Undecodable(gif->Error);
-      return absl::OkStatus();
+      return transparent;
     }
     if (type == TERMINATE_RECORD_TYPE) break;
     int code = 0;
     GifByteType* block = nullptr;
     if (type != EXTENSION_RECORD_TYPE || DGifGetExtension(gif, &code, &block) != GIF_OK) break;
+    transparent = std::max(transparent, TransparentIndex(code, block));
     while (block != nullptr) {
       if (DGifGetExtensionNext(gif, &block) != GIF_OK) return Undecodable(gif->Error);
     }
@@ -77,15 +88,14 @@ void SetPixel(const ColorMapObject& colors, int index, uint8_t* rgb) {
   rgb[2] = color.Blue;
 }
 
-// The frame at its place on the screen; the rest of the screen has the background colour.
-absl::Status ReadFrame(GifFileType* gif, RgbImage* image) {
+// The frame at its place on the screen. The rest of the screen has the colour `outside`, as in
+// Pillow, which does not look at the background that the file names.
+absl::Status ReadFrame(GifFileType* gif, int outside, RgbImage* image) {
   const GifImageDesc& frame = gif->Image;
   const ColorMapObject* colors = frame.ColorMap != nullptr ? frame.ColorMap : gif->SColorMap;
   if (colors == nullptr) return absl::InvalidArgumentError("the GIF has no colours");
-  if (gif->SColorMap != nullptr) {
-    for (size_t i = 0; i < image->pixels.size(); i += 3) {
-      SetPixel(*gif->SColorMap, gif->SBackGroundColor, image->pixels.data() + i);
-    }
+  for (size_t i = 0; i < image->pixels.size(); i += 3) {
+    SetPixel(*colors, outside, image->pixels.data() + i);
   }
   std::vector<GifPixelType> line(static_cast<size_t>(frame.Width));
   for (const int row : RowOrder(frame.Height, frame.Interlace)) {
@@ -108,11 +118,11 @@ absl::StatusOr<DecodedImage> DecodeGif(absl::Span<const uint8_t> bytes, const Im
   if (gif == nullptr) return Undecodable(error);
   const auto file_bytes = static_cast<int64_t>(bytes.size());
   FACET_RETURN_IF_ERROR(limits.CheckSize(gif->SWidth, gif->SHeight, file_bytes));
-  FACET_RETURN_IF_ERROR(FindFirstImage(gif.get()));
+  FACET_ASSIGN_OR_RETURN(const int transparent, FindFirstImage(gif.get()));
   FACET_RETURN_IF_ERROR(limits.CheckSize(gif->Image.Width, gif->Image.Height, file_bytes));
   DecodedImage out;
   out.image = RgbImage(gif->SHeight, gif->SWidth);
-  FACET_RETURN_IF_ERROR(ReadFrame(gif.get(), &out.image));
+  FACET_RETURN_IF_ERROR(ReadFrame(gif.get(), std::max(transparent, 0), &out.image));
   return out;
 }
 

@@ -1,5 +1,7 @@
 #include "services/vision/image_decoder.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <random>
 #include <string>
@@ -20,6 +22,7 @@ using testing::StatusIs;
 
 constexpr char kImages[] = "services/vision/testdata/images.safetensors";
 constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
+constexpr int kRounds = 60;  // of damage to each sample: 2,000 and more in all
 
 // An image file of make_images.py with its pixels.
 struct Sample {
@@ -54,6 +57,13 @@ const std::vector<Sample>& Samples() {
     return out;
   }();
   return *samples;
+}
+
+// Of this process so far, in bytes.
+int64_t PeakMemory() {
+  rusage usage = {};
+  EXPECT_EQ(getrusage(RUSAGE_SELF, &usage), 0);
+  return int64_t{usage.ru_maxrss} * 1024;
 }
 
 const Sample& Find(const std::string& name) {
@@ -147,7 +157,7 @@ TEST(ImageDecoderTest, DamagedFilesNeverCrash) {
   limits.max_pixels = 1 << 20;  // a damaged size is refused, or soon decoded
   int decoded = 0;
   for (const Sample& sample : Samples()) {
-    for (int round = 0; round < 60; ++round) {
+    for (int round = 0; round < kRounds; ++round) {
       std::vector<uint8_t> file = sample.file;
       const int changes = 1 + static_cast<int>(random() % 8);
       for (int i = 0; i < changes; ++i) file[random() % file.size()] = random() & 0xff;
@@ -157,6 +167,35 @@ TEST(ImageDecoderTest, DamagedFilesNeverCrash) {
     }
   }
   EXPECT_GT(decoded, 0);
+}
+
+// Headers that promise more than any memory holds, before next to no pixels.
+TEST(ImageDecoderTest, FalseSizesCostNoMemory) {
+  struct FalseSize {
+    const char* sample;
+    const char* before;  // bytes in front of the place
+    size_t bytes_before;
+    size_t skip;
+    const char* size;
+    size_t size_bytes;
+  };
+  const int64_t before = PeakMemory();
+  for (const FalseSize& c :
+       {FalseSize{"png_rgb", "IHDR", 4, 0, "\x7f\xff\xff\xff\x7f\xff\xff\xff", 8},
+        FalseSize{"png_rgb", "IHDR", 4, 0, "\0\0\x1f\xff\0\0\x1f\xff", 8},
+        FalseSize{"jpeg_progressive", "\xff\xc2", 2, 3, "\xff\xff\xff\xff", 4},
+        FalseSize{"jpeg_444", "\xff\xc0", 2, 3, "\x1f\xff\x1f\xff", 4},
+        FalseSize{"webp_lossless", "VP8L", 4, 5, "\xff\xff\xff\x0f", 4},
+        FalseSize{"webp_lossy", "\x9d\x01\x2a", 3, 0, "\xff\x3f\xff\x3f", 4},
+        FalseSize{"gif", "GIF8", 4, 2, "\xff\xff\xff\xff", 4}}) {
+    std::vector<uint8_t> file = Find(c.sample).file;
+    const auto found = std::search(file.begin(), file.end(), c.before, c.before + c.bytes_before,
+                                   [](uint8_t a, char b) { return a == static_cast<uint8_t>(b); });
+    ASSERT_NE(found, file.end()) << c.sample;
+    std::copy_n(c.size, c.size_bytes, found + static_cast<long>(c.bytes_before + c.skip));
+    EXPECT_THAT(DecodeImage(file, ImageLimits()), StatusIs(kInvalid)) << c.sample;
+  }
+  EXPECT_LT(PeakMemory() - before, 64 << 20);
 }
 
 }  // namespace

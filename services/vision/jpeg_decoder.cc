@@ -6,6 +6,7 @@
 #include <vector>
 
 // clang-format off: it needs size_t and FILE from above.
+#include <jerror.h>
 #include <jpeglib.h>
 // clang-format on
 
@@ -32,9 +33,13 @@ struct ErrorManager {
   std::longjmp(errors->jump, 1);
 }
 
-// A warning means that the data is damaged or cut off: what follows would be grey.
+// A warning means that the data is damaged or cut off: what follows would be grey. But for those
+// about headers, and bytes between segments, which cameras leave there: no pixel is lost.
 void TreatWarningAsError(j_common_ptr info, int level) {
-  if (level < 0) ExitWithMessage(info);
+  const int code = info->err->msg_code;
+  const bool harmless =
+      code == JWRN_EXTRANEOUS_DATA || code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR;
+  if (level < 0 && !harmless) ExitWithMessage(info);
 }
 
 void CountScans(j_common_ptr info) {

@@ -4,6 +4,7 @@ extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/display.h>
+#include <libavutil/mem.h>
 #include <libswscale/swscale.h>
 }
 
@@ -23,6 +24,9 @@ namespace {
 
 constexpr double kUnknownRate = 24;  // frames a second
 constexpr int kIoBuffer = 64 << 10;
+// Of FFmpeg at once: a plane of the largest frame, not a table of samples that a file only
+// promises.
+constexpr size_t kMaxAllocation = size_t{128} << 20;
 
 template <auto Free>
 struct Deleter {
@@ -259,6 +263,7 @@ absl::StatusOr<double> DecodeVideo(absl::Span<const uint8_t> bytes, const VideoL
         "the video has ", bytes.size(), " bytes, at most ", limits.max_bytes, " are allowed"));
   }
   av_log_set_level(AV_LOG_QUIET);
+  av_max_alloc(kMaxAllocation);
   FACET_ASSIGN_OR_RETURN(const int total, CountFrames(bytes, limits, wanted));
   if (total == 0) return absl::InvalidArgumentError("the video has no frames");
   const int taken = std::min(total, most);

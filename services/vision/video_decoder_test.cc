@@ -1,5 +1,7 @@
 #include "services/vision/video_decoder.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cmath>
 #include <random>
@@ -24,6 +26,7 @@ using testing::VideoSpec;
 
 constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
 constexpr int kFrames = 32;
+constexpr int kRounds = 500;  // of damage to each kind: 2,000 in all
 
 absl::Status Wanted() { return absl::OkStatus(); }
 
@@ -148,7 +151,7 @@ TEST(VideoDecoderTest, DamagedAndCutFilesNeverCrash) {
         VideoSpec{.container = "webm", .codec = "libvpx", .frames = 12},
         VideoSpec{.container = "webm", .codec = "libvpx-vp9", .frames = 12}}) {
     const std::vector<uint8_t> whole = MakeVideo(spec);
-    for (int round = 0; round < 60; ++round) {
+    for (int round = 0; round < kRounds; ++round) {
       std::vector<uint8_t> file = whole;
       if (round % 3 == 0) file.resize(random() % file.size() + 1);
       for (int i = 0; i < round % 9; ++i) file[random() % file.size()] = random() & 0xff;
@@ -159,6 +162,40 @@ TEST(VideoDecoderTest, DamagedAndCutFilesNeverCrash) {
     }
   }
   EXPECT_GT(decoded, 0);
+}
+
+// Writes `numbers`, big-endian, `skip` bytes behind the name of a box.
+void Falsify(std::vector<uint8_t>& file, const std::string& box, size_t skip,
+             const std::vector<uint32_t>& numbers) {
+  auto place = std::search(file.begin(), file.end(), box.begin(), box.end());
+  ASSERT_NE(place, file.end()) << box;
+  place += static_cast<long>(box.size() + skip);
+  for (const uint32_t number : numbers) {
+    for (int shift = 24; shift >= 0; shift -= 8) *place++ = static_cast<uint8_t>(number >> shift);
+  }
+}
+
+// Tables that promise millions of samples in a file of a few thousand bytes.
+TEST(VideoDecoderTest, FalseTablesOfSamplesCostLittleMemory) {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  const int64_t before = usage.ru_maxrss;
+  for (const uint32_t count : {0x00ffffffu, 0x0fffffffu, 0x7fffffffu, 0xffffffffu}) {
+    std::vector<uint8_t> file = MakeVideo({.frames = 4});
+    Falsify(file, "stsz", 4, {1, count});     // each of one byte
+    Falsify(file, "stsc", 8, {1, count, 1});  // all in the first chunk
+    Falsify(file, "stts", 8, {count, 1});
+    std::vector<Taken> frames;
+    VideoLimits limits;
+    limits.max_source_frames = 200;
+    const auto seconds = Decode(file, limits, &frames);
+    EXPECT_TRUE(seconds.ok() || seconds.status().code() == kInvalid) << seconds.status();
+    std::vector<uint8_t> sizes = MakeVideo({.frames = 4});
+    Falsify(sizes, "stsz", 8, {count});
+    EXPECT_TRUE(!Decode(sizes, limits, &frames).ok() || frames.size() <= 8) << count;
+  }
+  getrusage(RUSAGE_SELF, &usage);
+  EXPECT_LT((usage.ru_maxrss - before) >> 10, 160);  // MiB
 }
 
 }  // namespace

@@ -78,6 +78,7 @@ def jpegs():
     yield "jpeg_grey", saved(rgb.convert("L"), "JPEG")
     yield "jpeg_progressive", saved(rgb, "JPEG", progressive=True)
     yield "jpeg_cmyk", saved(Image.fromarray(scene(channels=4), mode="CMYK"), "JPEG")
+    yield "jpeg_bytes_between_segments", saved(rgb, "JPEG")[:-2] + b"\x12\x34\x56\xff\xd9"
     yield "jpeg_one_pixel", saved(rgb.crop((3, 3, 4, 4)), "JPEG")
     yield "jpeg_odd_size", saved(rgb.crop((0, 0, 17, 9)), "JPEG")
 
@@ -116,7 +117,25 @@ def webps_and_gifs():
     yield "gif_interlaced", saved(rgb.quantize(64), "GIF", interlace=1)
     yield "gif_animated", saved(rgb.quantize(32), "GIF", save_all=True, append_images=[second.quantize(32)])
     yield "gif_transparent", saved(rgb.quantize(16), "GIF", transparency=2)
+    for name, options in (("", {}), ("_transparent", dict(transparency=3))):
+        yield "gif_small_frame" + name, inner_frame(saved(rgb.quantize(16), "GIF", optimize=False, **options))
     yield "gif_two_colours", saved(rgb.quantize(2), "GIF")
+
+
+def inner_frame(gif):
+    """The same frame within a larger screen, with a background colour."""
+    gif = bytearray(gif)
+    place = 13 + 3 * (2 << (gif[10] & 7))
+    while gif[place] != 0x2c:                 # extensions
+        place += 2
+        while gif[place]:
+            place += gif[place] + 1
+        place += 1
+    width, height = (int.from_bytes(gif[i:i + 2], "little") for i in (6, 8))
+    gif[6:10] = struct.pack("<HH", width + 9, height + 7)
+    gif[11] = 5
+    gif[place + 1:place + 5] = struct.pack("<HH", 4, 6)
+    return bytes(gif)
 
 
 def main():
