@@ -61,6 +61,11 @@ v1::ChatMessage::Role RoleOf(const std::string& role) {
   return role == "tool" ? v1::ChatMessage::TOOL : v1::ChatMessage::USER;
 }
 
+v1::Media::Kind KindOf(const std::string& type) {
+  if (type == "image") return v1::Media::IMAGE;
+  return type == "audio" ? v1::Media::AUDIO : v1::Media::VIDEO;
+}
+
 void AddPart(const Json& part, v1::ChatMessage* message) {
   const std::string type = part["type"];
   if (type == "text") return AddText(part["text"], message);
@@ -71,11 +76,7 @@ void AddPart(const Json& part, v1::ChatMessage* message) {
     for (const double time : part["times"]) frames.add_timestamp_seconds(time);
     return;
   }
-  AddMedium(type == "image"   ? v1::Media::IMAGE
-            : type == "audio" ? v1::Media::AUDIO
-                              : v1::Media::VIDEO,
-            message)
-      ->set_data(MediaFile(files[0]));
+  AddMedium(KindOf(type), message)->set_data(MediaFile(files[0]));
 }
 
 // The conversation of expected.json, as a caller sends it.
@@ -97,6 +98,17 @@ v1::ChatRequest RequestOf(const Json& messages) {
     out->set_tool_call_id(message.value("tool_call_id", ""));
   }
   return request;
+}
+
+// Of the media of a conversation, in their order.
+std::vector<v1::Media::Kind> KindsOf(const v1::ChatRequest& request) {
+  std::vector<v1::Media::Kind> kinds;
+  for (const v1::ChatMessage& message : request.messages()) {
+    for (const v1::ContentPart& part : message.content()) {
+      if (part.has_media()) kinds.push_back(part.media().kind());
+    }
+  }
+  return kinds;
 }
 
 // Greedy, of exactly `tokens` tokens: the end tokens are banned, and `banned`.
@@ -150,11 +162,14 @@ TEST_P(MediaChatGoldenTest, AnswersAreThoseOfTheReference) {
       EXPECT_EQ(answer.start.prompt_tokens(), prompt_tokens) << name;
       EXPECT_EQ(answer.end.usage().prompt_tokens(), prompt_tokens) << name;
       std::vector<int> soft_tokens;
+      std::vector<v1::Media::Kind> kinds;
       for (const v1::MediaUsage& media : answer.start.media()) {
         soft_tokens.push_back(media.soft_tokens());
+        kinds.push_back(media.kind());
         EXPECT_TRUE(!again || media.cached()) << name;
       }
       EXPECT_EQ(soft_tokens, chat["soft_tokens"].get<std::vector<int>>()) << name;
+      EXPECT_EQ(kinds, KindsOf(request)) << name;
       EXPECT_TRUE(!again || answer.start.cached_tokens() > prompt_tokens / 4) << name;
     }
   }
@@ -247,7 +262,7 @@ TEST_F(MediaChatTest, ThreeRoundsOfVoiceGrowOnEachOther) {
     const ChatAnswer answer = Ask(request);
     ASSERT_EQ(answer.start.media_size(), round + 1);
     for (int i = 0; i < round; ++i) EXPECT_TRUE(answer.start.media(i).cached()) << round;
-    EXPECT_FALSE(answer.start.media(round).seconds() <= 0);
+    EXPECT_GT(answer.start.media(round).seconds(), 0);
     EXPECT_GE(answer.start.cached_tokens(), prompt_tokens / kPageTokens * kPageTokens) << round;
     EXPECT_GT(answer.start.prompt_tokens(), prompt_tokens) << round;
     prompt_tokens = answer.start.prompt_tokens();
