@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "services/audio/testing/audio_files.h"
+#include "services/vision/testing/plain_png.h"
 #include "services/vision/testing/video_files.h"
 #include "tests/e2e/chat_client.h"
 #include "tests/e2e/local_cluster.h"
@@ -393,6 +394,26 @@ TEST_F(MediaChatTest, AudioThatIsTooLongIsRefusedWithTheLimitAndSplitOnRequest) 
   const ChatAnswer split = Ask(request);
   EXPECT_EQ(split.start.media(0).parts(), 2);
   EXPECT_EQ(split.start.media(0).soft_tokens(), 775);
+}
+
+TEST(MediaChatLimitTest, TwelveMegabytesPassUpToTheLimitAndNotAByteMore) {
+  std::string png = PlainPng(2000, 2000);
+  ASSERT_GT(png.size(), 12'000'000u);
+  ClusterOptions options;
+  options.model = std::string(kMediaFolder) + "chat";
+  options.encoders = {"vision"};
+  options.router_flags = {absl::StrCat("--max_media_bytes=", png.size())};
+  const auto cluster = LocalCluster::Start(options);
+  ASSERT_THAT(cluster, IsOk());
+  v1::ChatRequest request;
+  AddMedium(v1::Media::IMAGE, AddMessage(v1::ChatMessage::USER, &request))->set_data(png);
+  GenerateExactly("chat", 2, {}, &request);
+  const ChatAnswer taken = Chat((*cluster)->channel(), request);
+  EXPECT_TRUE(taken.status.ok()) << taken.status.error_message();
+  request.mutable_messages(0)->mutable_content(0)->mutable_media()->mutable_data()->push_back(0);
+  const ChatAnswer refused = Chat((*cluster)->channel(), request);
+  EXPECT_EQ(refused.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(refused.status.error_message(), HasSubstr(absl::StrCat(png.size())));
 }
 
 TEST_F(MediaChatTest, ACorruptMediumIsNamedByItsPlaceInTheMessages) {
