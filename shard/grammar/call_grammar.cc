@@ -26,7 +26,8 @@ absl::StatusOr<SchemaGrammar> Arguments(const ToolSpec& tool, const CallTokens& 
   const SchemaGrammarOptions options = {.syntax = ValueSyntax::kCall,
                                         .tokens = tokens,
                                         .prefix = absl::StrCat("t", index, "_"),
-                                        .root_is_object = true};
+                                        .root_is_object = true,
+                                        .widen = !tool.strict};
   if (tool.parameters.empty()) return AnyObjectGrammar(options);
   auto grammar = SchemaToGrammar(tool.parameters, options);
   if (!grammar.ok()) {
@@ -38,7 +39,8 @@ absl::StatusOr<SchemaGrammar> Arguments(const ToolSpec& tool, const CallTokens& 
 
 }  // namespace
 
-absl::StatusOr<std::string> ToolCallGrammar(const GrammarSpec& spec, const CallTokens& tokens) {
+absl::StatusOr<std::string> ToolCallGrammar(const GrammarSpec& spec, const CallTokens& tokens,
+                                            std::vector<std::string>* not_enforced) {
   using Choice = GrammarSpec::ToolChoice;
   // Control tokens are no text, so text alone cannot hold a call.
   std::string root = EbnfClass(Complement({})) + "*";
@@ -65,6 +67,9 @@ absl::StatusOr<std::string> ToolCallGrammar(const GrammarSpec& spec, const CallT
     if (spec.tool_choice == Choice::kNamed && tool.name != spec.tool_name) continue;
     FACET_ASSIGN_OR_RETURN(const SchemaGrammar arguments, Arguments(tool, tokens, i));
     rules += arguments.rules;
+    for (const std::string& note : arguments.not_enforced) {
+      not_enforced->push_back(absl::StrCat(tool.name, ": ", note));
+    }
     calls.push_back(
         absl::StrCat(EbnfLiteral(absl::StrCat("call:", tool.name)), " ", arguments.root));
   }

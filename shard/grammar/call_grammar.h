@@ -14,7 +14,8 @@ namespace facet {
 // with each tool's schema enforced on its arguments. InvalidArgument names the tool and, as
 // SchemaToGrammar does, the place in its schema. FailedPrecondition: the vocabulary lacks one of
 // the control tokens.
-absl::StatusOr<std::string> ToolCallGrammar(const GrammarSpec& spec, const CallTokens& tokens);
+absl::StatusOr<std::string> ToolCallGrammar(const GrammarSpec& spec, const CallTokens& tokens,
+                                            std::vector<std::string>* not_enforced);
 
 }  // namespace facet
 

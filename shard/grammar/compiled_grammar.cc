@@ -29,6 +29,9 @@ bool MaskVocabulary::IsEnd(int32_t id) const {
 CompiledGrammar::CompiledGrammar(std::unique_ptr<const Parts> parts) : parts_(std::move(parts)) {}
 CompiledGrammar::~CompiledGrammar() = default;
 size_t CompiledGrammar::bytes() const { return parts_->bytes(); }
+const std::vector<std::string>& CompiledGrammar::not_enforced() const {
+  return parts_->not_enforced;
+}
 int32_t CompiledGrammar::mask_ids() const { return parts_->vocabulary->ids; }
 
 std::shared_ptr<StateCache> CompiledGrammar::Parts::Cache(const StateCache* full) const {

@@ -35,8 +35,10 @@ struct MaskVocabulary {
 };
 
 struct CompiledGrammar::Parts {
-  Parts(std::shared_ptr<const MaskVocabulary> vocabulary, GrammarNetwork network)
+  Parts(std::shared_ptr<const MaskVocabulary> vocabulary, GrammarNetwork network,
+        std::vector<std::string> not_enforced)
       : vocabulary(std::move(vocabulary)),
+        not_enforced(std::move(not_enforced)),
         network(std::make_shared<const GrammarNetwork>(std::move(network))),
         cache(std::make_shared<StateCache>(this->network)) {}
 
@@ -45,6 +47,7 @@ struct CompiledGrammar::Parts {
   size_t bytes() const;
 
   const std::shared_ptr<const MaskVocabulary> vocabulary;
+  const std::vector<std::string> not_enforced;
   const std::shared_ptr<const GrammarNetwork> network;
   mutable std::mutex mutex;
   mutable std::shared_ptr<StateCache> cache;  // guarded by mutex

@@ -31,6 +31,7 @@ std::string KeyOf(const GrammarSpec& spec) {
   for (const ToolSpec& tool : spec.tools) {
     add(tool.name);
     add(tool.parameters);
+    absl::StrAppend(&key, tool.strict);
   }
   return key;
 }
@@ -120,7 +121,9 @@ absl::StatusOr<std::unique_ptr<GrammarCompiler>> GrammarCompiler::Create(
   return absl::WrapUnique(new GrammarCompiler(std::make_unique<Shared>(vocabulary, options)));
 }
 
-absl::StatusOr<std::string> GrammarCompiler::ToEbnf(const GrammarSpec& spec) const {
+absl::StatusOr<std::string> GrammarCompiler::ToEbnf(const GrammarSpec& spec,
+                                                    std::vector<std::string>* not_enforced) const {
+  std::vector<std::string> unused;
   const auto with_root = [](const SchemaGrammar& grammar) {
     return absl::StrCat("root ::= ", grammar.root, "\n", grammar.rules);
   };
@@ -139,7 +142,7 @@ absl::StatusOr<std::string> GrammarCompiler::ToEbnf(const GrammarSpec& spec) con
     case GrammarSpec::Kind::kEbnf:
       return spec.text;
     case GrammarSpec::Kind::kToolCalls:
-      return ToolCallGrammar(spec, shared_->call);
+      return ToolCallGrammar(spec, shared_->call, not_enforced != nullptr ? not_enforced : &unused);
   }
   return absl::InvalidArgumentError("unknown kind of grammar");
 }
@@ -155,12 +158,14 @@ std::shared_ptr<const CompiledGrammar> GrammarCompiler::Find(const GrammarSpec& 
 absl::StatusOr<std::shared_ptr<const CompiledGrammar>> GrammarCompiler::Compile(
     const GrammarSpec& spec) {
   if (auto found = Find(spec)) return found;
-  FACET_ASSIGN_OR_RETURN(const std::string ebnf, ToEbnf(spec));
+  std::vector<std::string> not_enforced;
+  FACET_ASSIGN_OR_RETURN(const std::string ebnf, ToEbnf(spec, &not_enforced));
   FACET_ASSIGN_OR_RETURN(
       GrammarNetwork network,
       GrammarNetwork::FromEbnf(ebnf,
                                spec.kind == GrammarSpec::Kind::kEbnf ? kCallersEbnf : kOwnEbnf));
-  auto parts = std::make_unique<CompiledGrammar::Parts>(shared_->vocabulary, std::move(network));
+  auto parts = std::make_unique<CompiledGrammar::Parts>(shared_->vocabulary, std::move(network),
+                                                        std::move(not_enforced));
   if (const size_t bytes = parts->bytes(); bytes > shared_->options.max_grammar_bytes) {
     return absl::InvalidArgumentError(absl::StrCat("grammar: compiled it has ", bytes,
                                                    " bytes; the limit is ",

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "shard/grammar/grammar_spec.h"
@@ -23,6 +24,8 @@ class CompiledGrammar {
   size_t bytes() const;
   // Entries of a row of logits; a mask has MaskWords(mask_ids()) words.
   int32_t mask_ids() const;
+  // What of the schemas of tools that are not strict was left out: "TOOL: /POINTER/KEYWORD: why".
+  const std::vector<std::string>& not_enforced() const;
 
  private:
   friend class GrammarCompiler;
@@ -62,7 +65,9 @@ class GrammarCompiler {
   std::shared_ptr<const CompiledGrammar> Find(const GrammarSpec& spec);
 
   // The EBNF that Compile hands on: for tests and logs. Same errors.
-  absl::StatusOr<std::string> ToEbnf(const GrammarSpec& spec) const;
+  // Adds to `not_enforced`, if it is given, what CompiledGrammar has.
+  absl::StatusOr<std::string> ToEbnf(const GrammarSpec& spec,
+                                     std::vector<std::string>* not_enforced = nullptr) const;
 
   size_t cached_bytes() const;
   int64_t cache_hits() const;

@@ -12,6 +12,7 @@ namespace facet {
 struct ToolSpec {
   std::string name = {};        // [A-Za-z0-9_.-]+, at most 256 bytes
   std::string parameters = {};  // a JSON schema of type object; empty: any object
+  bool strict = true;           // false: what of the schema cannot be enforced is left out
 };
 
 struct GrammarSpec {

@@ -142,8 +142,34 @@ INSTANTIATE_TEST_SUITE_P(
                  Tools(Choice::kNamed),
                  {"<|tool_call>call:get{a:<|\"|>x<|\"|>}<tool_call|><|tool_response>"},
                  {"<|tool_call>call:now", "x"}},
+        TextCase{"NamedToolWithoutParameters",
+                 {.kind = Kind::kToolCalls,
+                  .tools = {{"now", R"({"type":"object","properties":{},"required":[],
+                                        "additionalProperties":false})"}},
+                  .tool_choice = Choice::kNamed,
+                  .tool_name = "now"},
+                 {"<|tool_call>call:now{}<tool_call|><|tool_response>"},
+                 {"<|tool_call>call:now{ ", "<|tool_call>call:now{a", "<|tool_call>call:now\n"}},
+        TextCase{"NamedToolWithAnEmptySchema",
+                 {.kind = Kind::kToolCalls,
+                  .tools = {{"now", "{}"}},
+                  .tool_choice = Choice::kNamed,
+                  .tool_name = "now"},
+                 {"<|tool_call>call:now{}<tool_call|><|tool_response>",
+                  "<|tool_call>call:now{a:[1]}<tool_call|><|tool_response>"},
+                 {"<|tool_call>call:now[", "<|tool_call>call:now1"}},
+        TextCase{"LengthsCountCharactersAndNotBytes",
+                 {.kind = Kind::kJsonSchema, .text = R"({"type":"string","maxLength":3})"},
+                 {"\"日本語\"<eos>", "\"😀é\\u00e9\"<eos>", "\"\"<eos>"},
+                 {"\"日本語x", "\"日本語\\", "\"\xE6\x97\"", "\"abcd"}},
         TextCase{"NoTools", Tools(Choice::kNone), {"call:get{} {}<turn|>"}, {"<|tool_call>"}}),
     [](const auto& info) { return std::string(info.param.name); });
+
+std::string Again(absl::string_view text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) absl::StrAppend(&all, text);
+  return all;
+}
 
 struct BadSpecCase {
   const char* name;
@@ -167,6 +193,25 @@ INSTANTIATE_TEST_SUITE_P(
         BadSpecCase{"NoRoot", {.kind = Kind::kEbnf, .text = "a ::= \"x\""}, "root"},
         BadSpecCase{"NoRules", {.kind = Kind::kEbnf, .text = ""}, "grammar"},
         BadSpecCase{"Nonsense", {.kind = Kind::kEbnf, .text = "root ::= |:= $"}, "grammar"},
+        BadSpecCase{"HugeRegex",
+                    {.kind = Kind::kRegex, .text = "((a{99}){99}|[^\\d]{9}){99}"},
+                    "repetitions too large"},
+        BadSpecCase{"DeepRegex", {.kind = Kind::kRegex, .text = std::string(99, '(')}, "too deep"},
+        BadSpecCase{"ManyTools",
+                    {.kind = Kind::kToolCalls, .tools = std::vector<ToolSpec>(129)},
+                    "129 tools"},
+        BadSpecCase{"HugeSchema",
+                    {.kind = Kind::kJsonSchema,
+                     .text = absl::StrCat(R"({"type":"array","prefixItems":[{"type":"string"})",
+                                          Again(R"(,{"type":"string"})", 3000), "]}")},
+                    "/prefixItems: more than 1000"},
+        BadSpecCase{"ManyMerges",
+                    {.kind = Kind::kJsonSchema,
+                     .text = absl::StrCat(
+                         R"({"type":"object","allOf":[{})",
+                         Again(R"(,{"anyOf":[{"required":["a"]},{"required":["b"]}]})", 40), "]}")},
+                    "schemas to merge"},
+        BadSpecCase{"EndlessLoop", {.kind = Kind::kEbnf, .text = "root ::= \"a\" root"}, "finite"},
         BadSpecCase{"Regex", {.kind = Kind::kRegex, .text = "a("}, "pattern: missing )"},
         BadSpecCase{"Schema", {.kind = Kind::kJsonSchema, .text = R"({"not":{}})"}, "/not: "},
         BadSpecCase{"ToolSchema",
@@ -256,6 +301,31 @@ TEST(GrammarMatcherTest, RollbackAndClonesRestoreEveryMask) {
   GrammarMatcher matcher(grammar);
   EXPECT_THAT(matcher.Rollback(1), StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(matcher.Rollback(-1), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+// Each bracket makes a state of its own: more than a cache of states holds.
+TEST(GrammarMatcherTest, AnAnswerGoesOnWhenTheCacheOfStatesIsFull) {
+  const auto grammar =
+      NewCompiler()
+          ->Compile(
+              {.kind = Kind::kEbnf, .text = "root ::= \"(\" root \")\" | \"[\" root \"]\" | \"x\""})
+          .value();
+  GrammarMatcher matcher(grammar);
+  std::vector<const char*> closing;
+  size_t most = 0;
+  for (int i = 0; i < 120'000; ++i) {
+    const bool round = i % 3 == 0;
+    ASSERT_THAT(matcher.Accept(SmallId(round ? "(" : "[")), IsOk()) << i;
+    closing.push_back(round ? ")" : "]");
+    most = std::max(most, grammar->bytes());
+  }
+  EXPECT_GT(most, size_t{14} << 20);
+  EXPECT_LT(most, size_t{34} << 20);
+  ASSERT_THAT(matcher.Accept(SmallId("x")), IsOk());
+  for (int i = 0; i < 1000; ++i, closing.pop_back()) {
+    EXPECT_FALSE(matcher.Accept(SmallId(closing.back()[0] == ')' ? "]" : ")")).ok());
+    ASSERT_THAT(matcher.Accept(SmallId(closing.back())), IsOk());
+  }
 }
 
 TEST(ThoughtGateTest, TheGrammarBeginsAfterTheThought) {

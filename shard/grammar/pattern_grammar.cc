@@ -17,7 +17,7 @@ namespace {
 
 constexpr size_t kMaxPatternBytes = 4096;
 constexpr int kMaxNesting = 32;
-constexpr int64_t kMaxExpanded = 2000;
+constexpr int64_t kMaxExpanded = 5000;
 // Characters before a pattern that is not anchored.
 constexpr int kMaxBefore = 200;
 
@@ -73,10 +73,30 @@ std::optional<ClassPair> NamedClass(char name) {
   return absl::ascii_isupper(name) ? NegatedPair(pair) : pair;
 }
 
-// An expression, and how many characters it comes to when its repetitions are written out.
+// "Any number" as a length: more than a limit can be, and small enough to add and multiply.
+constexpr int64_t kEndless = 1'000'000'000;
+
+// An expression, how many characters it comes to when its repetitions are written out, and how many
+// a text of it has.
 struct Piece {
   std::string ebnf;
   int64_t expanded = 0;
+  int64_t shortest = 0, longest = 0;
+};
+
+// `atom` from `low` to `high` times, or kEndless.
+struct Part {
+  Piece atom;
+  int64_t low = 1, high = 1;
+
+  int64_t Shortest() const { return atom.shortest * low; }
+  int64_t Longest() const {
+    return atom.longest == 0 ? 0 : std::min(kEndless, atom.longest * std::min(high, kEndless));
+  }
+  std::string Ebnf() const {
+    if (low == 1 && high == 1) return atom.ebnf;
+    return absl::StrCat(atom.ebnf, "{", low, ",", high >= kEndless ? "" : absl::StrCat(high), "}");
+  }
 };
 
 class PatternParser {
@@ -112,20 +132,20 @@ class PatternParser {
   absl::StatusOr<Piece> Character(const CodePointSet& set) const {
     std::string ebnf = OneOf(set);
     if (ebnf.empty()) return Error("a class without any character that may be written");
-    return Piece{std::move(ebnf), 1};
+    return Piece{std::move(ebnf), 1, 1, 1};
   }
-  std::string AnyText(const char* times) const {
-    return absl::StrCat(OneOf(Complement({})), times);
-  }
+  Part AnyText(int64_t times) const { return {{OneOf(Complement({})), 1, 1, 1}, 0, times}; }
 
   absl::StatusOr<Piece> Alternatives(int depth) {
     if (depth > kMaxNesting) return Error("groups nested too deep");
     std::vector<std::string> choices;
-    Piece all;
+    Piece all{"", 0, kEndless, 0};
     do {
       FACET_ASSIGN_OR_RETURN(Piece choice, Sequence(depth));
       choices.push_back(choice.ebnf);
       all.expanded += choice.expanded;
+      all.shortest = std::min(all.shortest, choice.shortest);
+      all.longest = std::max(all.longest, choice.longest);
     } while (Take("|"));
     all.ebnf = absl::StrCat("(", absl::StrJoin(choices, " | "), ")");
     return all;
@@ -133,44 +153,82 @@ class PatternParser {
 
   absl::StatusOr<Piece> Sequence(int depth) {
     const bool outermost = depth == 0;
-    std::vector<std::string> parts;
-    Piece all;
-    if (outermost && !Take("^") && !options_.whole) {
-      parts.push_back(AnyText(absl::StrCat("{0,", kMaxBefore, "}").c_str()));
-    }
+    std::vector<Part> parts;
+    if (outermost && !Take("^") && !options_.whole) parts.push_back(AnyText(kMaxBefore));
     bool closed = false;
+    int64_t expanded = 0;
     while (!AtEnd() && !Ahead("|") && !Ahead(")")) {
       if (outermost && Take("$")) {
         closed = true;
         if (!AtEnd() && !Ahead("|")) return Error("text after $");
         break;
       }
-      FACET_ASSIGN_OR_RETURN(Piece part, Quantified(depth));
-      all.expanded += part.expanded;
-      if (all.expanded > kMaxExpanded) return Error("repetitions too large");
-      parts.push_back(part.ebnf);
+      FACET_ASSIGN_OR_RETURN(Part part, Quantified(depth));
+      const int64_t times = part.high >= kEndless ? part.low : part.high;
+      expanded += part.atom.expanded * std::max<int64_t>(1, times);
+      if (expanded > kMaxExpanded) return Error("repetitions too large");
+      parts.push_back(std::move(part));
     }
-    if (outermost && !closed && !options_.whole) parts.push_back(AnyText("*"));
-    all.ebnf = parts.empty() ? "\"\"" : absl::StrJoin(parts, " ");
+    if (outermost && !closed && !options_.whole) parts.push_back(AnyText(kEndless));
+    if (outermost) FACET_RETURN_IF_ERROR(HoldToLength(&parts));
+    Piece all{"", expanded, 0, 0};
+    for (const Part& part : parts) {
+      absl::StrAppend(&all.ebnf, all.ebnf.empty() ? "" : " ", part.Ebnf());
+      all.shortest += part.Shortest();
+      all.longest = std::min(kEndless, all.longest + part.Longest());
+    }
+    if (parts.empty()) all.ebnf = "\"\"";
     return all;
   }
 
-  absl::StatusOr<Piece> Quantified(int depth) {
-    FACET_ASSIGN_OR_RETURN(Piece piece, Atom(depth));
+  // Narrows the part that varies, so that the whole has a length within the options' bounds.
+  absl::Status HoldToLength(std::vector<Part>* parts) const {
+    const int64_t least = options_.min_length, most = options_.max_length.value_or(kEndless);
+    int64_t shortest = 0, longest = 0;
+    std::vector<Part*> varying;
+    for (Part& part : *parts) {
+      shortest += part.Shortest();
+      longest = std::min(kEndless, longest + part.Longest());
+      if (part.Shortest() != part.Longest()) varying.push_back(&part);
+    }
+    if (least <= shortest && longest <= most) return absl::OkStatus();
+    if (longest < least || shortest > most) {
+      return absl::InvalidArgumentError(
+          "pattern: it matches no text between minLength and maxLength");
+    }
+    if (varying.size() != 1 || varying[0]->atom.shortest != varying[0]->atom.longest) {
+      return absl::InvalidArgumentError(
+          "pattern: together with minLength or maxLength only with one part of variable length");
+    }
+    Part& part = *varying[0];
+    const int64_t unit = part.atom.shortest, others = shortest - part.Shortest();
+    part.low = std::max(part.low, (std::max<int64_t>(0, least - others) + unit - 1) / unit);
+    if (most < kEndless) part.high = std::min(part.high, (most - others) / unit);
+    if (part.low > part.high) {
+      return absl::InvalidArgumentError(
+          "pattern: it matches no text between minLength and maxLength");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Part> Quantified(int depth) {
+    FACET_ASSIGN_OR_RETURN(Piece atom, Atom(depth));
+    Part part{std::move(atom)};
     if (Take("*")) {
-      piece.ebnf += "*";
+      part.low = 0;
+      part.high = kEndless;
     } else if (Take("+")) {
-      piece.ebnf += "+";
+      part.high = kEndless;
     } else if (Take("?")) {
-      piece.ebnf += "?";
+      part.low = 0;
     } else if (Ahead("{")) {
-      FACET_RETURN_IF_ERROR(Bounds(&piece));
+      FACET_RETURN_IF_ERROR(Bounds(&part));
     } else {
-      return piece;
+      return part;
     }
     Take("?");  // a lazy quantifier matches the same texts
     if (Ahead("*") || Ahead("+") || Ahead("?") || Ahead("{")) return Error("repeated quantifier");
-    return piece;
+    return part;
   }
 
   std::optional<int64_t> Number() {
@@ -183,23 +241,20 @@ class PatternParser {
     return number;
   }
 
-  absl::Status Bounds(Piece* piece) {
+  absl::Status Bounds(Part* part) {
     Take("{");
     const auto low = Number();
     if (!low) return Error("a literal { must be escaped; expected a number");
     std::optional<int64_t> high = low;
-    const bool range = Take(",");
-    if (range) high = Number();
-    if (!Take("}")) return Error("expected }");
-    if (high && *high < *low) return Error("repetition with its bounds in the wrong order");
-    const int64_t times = std::max<int64_t>(1, high.value_or(*low));
-    if (times > kMaxExpanded || piece->expanded * times > kMaxExpanded) {
+    if (Take(",")) high = Ahead("}") ? std::optional(kEndless) : Number();
+    if (!high || !Take("}")) return Error("expected }");
+    if (*high < *low) return Error("repetition with its bounds in the wrong order");
+    const int64_t times = std::max<int64_t>(1, *high >= kEndless ? *low : *high);
+    if (times > kMaxExpanded || part->atom.expanded * times > kMaxExpanded) {
       return Error("repetitions too large");
     }
-    piece->expanded *= times;
-    absl::StrAppend(&piece->ebnf, "{", *low);
-    if (range) absl::StrAppend(&piece->ebnf, ",", high ? absl::StrCat(*high) : "");
-    piece->ebnf += "}";
+    part->low = *low;
+    part->high = *high;
     return absl::OkStatus();
   }
 

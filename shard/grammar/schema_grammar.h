@@ -4,6 +4,7 @@
 // JSON schemas as EBNF rules, for JSON texts and for the arguments of Gemma's tool calls.
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,11 +18,17 @@ struct SchemaGrammarOptions {
   CallTokens tokens = {};       // for kCall
   std::string prefix = {};      // of every rule's name, e.g. "t0_"
   bool root_is_object = false;  // refuse a schema whose values are anything but objects
+  // Instead of refusing what cannot be enforced: leave the keyword out, or where that does not help
+  // let the smallest schema around it have any value of its type. With root_is_object a schema of
+  // which nothing can be kept is any object.
+  bool widen = false;
 };
 
 struct SchemaGrammar {
   std::string rules;  // EBNF, one rule a line
-  std::string root;   // the name of the rule for the whole value
+  std::string root;   // the element for the whole value
+  // With `widen`, what was left out: "/properties/a/format: why", at most 100.
+  std::vector<std::string> not_enforced = {};
 };
 
 // Every text of the grammar validates against the schema (Draft 2020-12); the grammar does not

@@ -28,6 +28,7 @@ class ValueRules {
   std::string SizedString(int64_t low, std::optional<int64_t> high);
   // Any text as a property's name.
   std::string AnyKey() const { return Name("key"); }
+  std::string AnyString() const { return Name("string"); }
   std::string Any() const { return Name("any5"); }
   std::string AnyObject() const { return Name("object5"); }
   std::string AnyArray() const { return Name("array5"); }

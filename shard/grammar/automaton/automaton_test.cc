@@ -186,11 +186,13 @@ TEST(MaskBuilderTest, AMaskAllowsExactlyWhatTheStateTakes) {
       "root ::= [^\"]* \"\\\"\"",
       "root ::= \"\\\"\" ([^\"\\\\\\x01-\\x1f] | \"\\\\\" [\"\\\\n]){0,12} \"\\\"\"",
       "root ::= [a-z]{3,40} | [a-zA-Z ]{1,9} | [^@]+ \"@\" [^@]+",
-      "root ::= [a-zA-Z0-9 \\u0080-\\U0010ffff]{0,33} \"\\n\"",
-      "root ::= ([a-z] | \"-\")*",
+      "root ::= [a-zA-Z0-9 \\u0080-\\U0010ffff]{0,33} \"\\n\"", "root ::= ([a-z] | \"-\")*",
+      // A library's masks used to allow two spaces after four characters, which its matcher
+      // refused.
+      "root ::= \"\\\"\" [!#-/:-\\x5b\\x5d-\\x7f]{3} ([0-9A-Z_a-z] | [ -!#-/:-@\\x5b]) "
+      "[!#-\\x5b\\x5d-~] [ -~] \"\\\"\"",
       "root ::= ([a-z]{1,4} [0-9]{1,2}){1,5}",
-      "root ::= \"{\" (root (\",\" root)*)? \"}\" | [a-z]+ | \"7\"",
-      "root ::= [^\\x00]*",
+      "root ::= \"{\" (root (\",\" root)*)? \"}\" | [a-z]+ | \"7\"", "root ::= [^\\x00]*",
       "root ::= ([\\x01-\\x7f] | [\\u00e9] [\\u65e5])*",
       "root ::= \"a\"* \"b\"* | (\"a\" \"b\"){0,20}"};
   int allowed = 0, forbidden = 0;

@@ -1,6 +1,7 @@
 // schema_samples FILE: reads one JSON schema a line and prints for each a line of JSON: either
-// {"refused": message} or {"json": [..], "call": [..] or message} with what a model of bad habits
-// wrote through the schema's masks, or {"failed": message}.
+// {"refused": message}, after a tool with the schema that is not strict was called, or {"json":
+// [..], "call": [..] or message} with what a model of bad habits wrote through the schema's masks,
+// or {"failed": message}.
 
 #include <fstream>
 #include <iostream>
@@ -52,6 +53,20 @@ int Main(const char* path) {
     const auto json = (*compiler)->Compile({.kind = GrammarSpec::Kind::kJsonSchema, .text = line});
     if (!json.ok()) {
       row["refused"] = std::string(json.status().message());
+      // Calls of a tool that is not strict go on without what cannot be enforced.
+      const auto call =
+          (*compiler)->Compile({.kind = GrammarSpec::Kind::kToolCalls,
+                                .tools = {{.name = "f", .parameters = line, .strict = false}},
+                                .tool_choice = GrammarSpec::ToolChoice::kNamed,
+                                .tool_name = "f"});
+      Json tolerant;
+      if (call.ok()) {
+        AddAnswers(*call, "call", rng, &tolerant);
+        if ((*call)->not_enforced().empty()) tolerant["failed"] = "refused, but all is enforced";
+      } else {
+        tolerant["failed"] = std::string(call.status().message());
+      }
+      if (tolerant.contains("failed")) row["failed"] = tolerant["failed"];
     } else {
       AddAnswers(*json, "json", rng, &row);
       const auto call = (*compiler)->Compile({.kind = GrammarSpec::Kind::kToolCalls,

@@ -89,6 +89,8 @@ def call_arguments(text):
 
 
 def failures(name, schema, refusal, row):
+    if "failed" in row:
+        yield row["failed"]
     if "refused" in row:
         if not re.match(r"/[^:]*: .", row["refused"]):
             yield "refused without a pointer: " + row["refused"]
@@ -97,8 +99,6 @@ def failures(name, schema, refusal, row):
         return
     if refusal:
         yield "not refused at " + refusal
-    if "failed" in row:
-        yield row["failed"]
     validator = jsonschema.Draft202012Validator(
         schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
     for kind, read in (("json", json.loads), ("call", call_arguments)):
