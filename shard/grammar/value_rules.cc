@@ -55,6 +55,13 @@ std::string ValueRules::Key(const std::string& name) const {
   return IsBareKey(name) ? EbnfLiteral(name) : String(name.empty() ? "" : EbnfLiteral(name));
 }
 
+bool ValueRules::CanWrite(const nlohmann::ordered_json& value) const {
+  if (syntax() == ValueSyntax::kJson) return true;
+  const std::string text =
+      value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return text.find("\\u0000") == std::string::npos;
+}
+
 std::string ValueRules::Literal(const nlohmann::ordered_json& value) const {
   if (syntax() == ValueSyntax::kJson) return EbnfLiteral(value.dump());
   if (value.is_string()) {

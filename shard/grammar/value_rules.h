@@ -34,6 +34,8 @@ class ValueRules {
   std::string AnyArray() const { return Name("array5"); }
   std::string String(const std::string& content) const;
   std::string Key(const std::string& name) const;
+  // Whether the syntax has a spelling for a value: calls have no escape for U+0000.
+  bool CanWrite(const nlohmann::ordered_json& value) const;
   // A given value in its one spelling.
   std::string Literal(const nlohmann::ordered_json& value) const;
 

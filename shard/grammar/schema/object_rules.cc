@@ -99,6 +99,9 @@ absl::StatusOr<RuleTable::Rule> SchemaRules::Members(const std::vector<Property>
   Rule first{"", -1}, later{"", -1};  // of what follows; empty: nothing
   for (size_t i = properties.size(); i-- > 0;) {
     const Property& property = properties[i];
+    if (!values_.CanWrite(Json(property.name))) {
+      return RefuseAt(Below(pointer, "properties"), "a name with U+0000");
+    }
     FACET_ASSIGN_OR_RETURN(const Rule value, Visit(*property.schema, property.pointer, depth + 1));
     const std::string member = absl::StrCat(values_.Key(property.name), space, "\":\"", space,
                                             value.ebnf, later.ebnf.empty() ? "" : " ", later.ebnf);

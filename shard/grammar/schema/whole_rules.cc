@@ -87,6 +87,7 @@ absl::Status SchemaRules::Values(const Json& values, const Json& schema, const s
   for (const Json& value : values) {
     if (types && types->count(TypeOfValue(value)) == 0) continue;
     if (!IsExact(value)) return RefuseAt(pointer, "a number that is too large to keep its digits");
+    if (!values_.CanWrite(value)) return RefuseAt(pointer, "a text with U+0000");
     choices->push_back({values_.Literal(value), {}});
   }
   if (choices->empty()) return RefuseAt(pointer, "no value is left");
