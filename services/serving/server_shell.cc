@@ -5,16 +5,17 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "services/serving/connection_limits.h"
 #include "services/serving/event_pipe.h"
 #include "services/serving/metrics_page.h"
 #include "services/serving/port_file.h"
 #include "services/serving/process_metrics.h"
+#include "services/serving/reflection.h"
 #include "services/serving/server_shell_control.h"
 #include "services/serving/stop_signals.h"
 
@@ -27,7 +28,7 @@ constexpr char kReadiness[] = "readiness";
 void InstallServerPlugins() {
   static const bool installed = [] {
     grpc::EnableDefaultHealthCheckService(true);
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    InstallReflection();
     return true;
   }();
   (void)installed;
@@ -68,6 +69,8 @@ ServerShell::ServerShell(ServerShellOptions options)
 
 absl::StatusOr<std::unique_ptr<ServerShell>> ServerShell::Create(ServerShellOptions options) {
   FACET_RETURN_IF_ERROR(options.Validate());
+  // Debian builds Abseil with its search for deadlocks, which gRPC's locks then pay for.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   std::unique_ptr<ServerShell> shell(new ServerShell(std::move(options)));
   FACET_ASSIGN_OR_RETURN(shell->events_, EventPipe::Create());
   if (!shell->options_.metrics_listen.empty()) {
