@@ -1,5 +1,6 @@
 #include "router/call_output.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace facet {
@@ -50,6 +51,13 @@ bool CallOutput::Take(Message* message) {
   WriteEnd(*close_, message);
   close_.reset();
   return true;
+}
+
+bool CallOutput::more() const {
+  return start_pending_ || close_.has_value() || pending_tokens() > 0 ||
+         pending_prompt_tokens() > 0 ||
+         std::any_of(completions_.begin(), completions_.end(),
+                     [](const Completion& completion) { return completion.end_pending; });
 }
 
 bool CallOutput::TakeFrom(int index, Message* message) {

@@ -57,6 +57,8 @@ class CallOutput {
 
   // The next message; false if there is none.
   bool Take(Message* message);
+  // Whether Take would give one.
+  bool more() const;
   // Nobody reads what waits, nor what comes.
   void Drop();
 

@@ -348,7 +348,10 @@ GenerationCall::Taken GenerationCall::Take(CallOutput::Message* message, absl::S
   if (output_ != nullptr && output_->Take(message)) {
     last_read_ = parts_->clock();
     FollowReaderLocked();
-    return Taken::kMessage;
+    if (output_->more()) return Taken::kMessageBeforeMore;
+    if (!ended_) return Taken::kMessage;
+    *status = status_;
+    return Taken::kLastMessage;
   }
   if (!ended_) return Taken::kNothing;
   *status = status_;

@@ -52,9 +52,15 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
   // group within a step. No effect after the end.
   void Cancel(absl::Status reason);
 
-  enum class Taken { kNothing, kMessage, kEnd };
+  enum class Taken {
+    kNothing,
+    kMessage,            // the next will come
+    kMessageBeforeMore,  // the next is there already
+    kLastMessage,        // with the call's status
+    kEnd                 // the call's status alone
+  };
   // The next message, in the order of the public stream; of the type that the CallWork's output
-  // has. kEnd, with the call's status, after the last.
+  // has. After the last: kEnd.
   Taken Take(CallOutput::Message* message, absl::Status* status);
 
   // To be called now and then: a caller that has read nothing for max_read_pause, though output

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <map>
+#include <set>
 
 #include "base/retry_after.h"
 #include "base/testing/status_matchers.h"
@@ -48,7 +49,16 @@ class Caller {
     if (call_ == nullptr) return;
     for (;;) {
       v1::GenerateResponse message;
+      const absl::Status before = status_;
       const auto taken = call_->Take(&message, &status_);
+      if (taken_ == GenerationCall::Taken::kMessageBeforeMore) {
+        EXPECT_NE(taken, GenerationCall::Taken::kNothing);
+      } else if (taken_ == GenerationCall::Taken::kLastMessage && !ended_) {
+        EXPECT_EQ(taken, GenerationCall::Taken::kEnd);
+        EXPECT_EQ(status_, before);
+      }
+      taken_ = taken;
+      taken_ever_.insert(taken);
       if (taken == GenerationCall::Taken::kNothing || ended_) return;
       if (taken == GenerationCall::Taken::kEnd) {
         ended_ = true;
@@ -64,6 +74,11 @@ class Caller {
   void ReadFromNowOn() {
     reads_ = true;
     Take();
+  }
+
+  bool HasTaken(GenerationCall::Taken taken) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return taken_ever_.count(taken) > 0;
   }
 
   // The status of the call, once it has ended.
@@ -102,6 +117,8 @@ class Caller {
   std::condition_variable changed_;
   std::shared_ptr<GenerationCall> call_;
   std::vector<v1::GenerateResponse> messages_;
+  GenerationCall::Taken taken_ = GenerationCall::Taken::kNothing;  // the newest
+  std::set<GenerationCall::Taken> taken_ever_;
   bool ended_ = false;
   absl::Status status_;
 };
@@ -192,6 +209,8 @@ TEST_F(GenerationCallTest, StreamsStartDeltasAndEnd) {
   Caller caller;
   Start(caller, IdRequest({10, 20, 30}, 5));
   ASSERT_THAT(caller.Wait(), IsOk());
+  EXPECT_TRUE(caller.HasTaken(GenerationCall::Taken::kMessageBeforeMore));
+  EXPECT_TRUE(caller.HasTaken(GenerationCall::Taken::kLastMessage));
   const auto messages = caller.messages();
   ASSERT_TRUE(messages.front().has_start());
   EXPECT_EQ(messages.front().start().request_id(), "req-1");

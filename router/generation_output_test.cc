@@ -1,6 +1,7 @@
 #include "router/generation_output.h"
 
 #include <map>
+#include <optional>
 #include <random>
 
 #include "gmock/gmock.h"
@@ -59,6 +60,35 @@ TEST_F(GenerationOutputTest, WhatWaitsIsMergedInOrder) {
   EXPECT_EQ(all[2].end().finish_reason(), v1::LENGTH);
   EXPECT_EQ(all[2].end().usage().cached_tokens(), 3);
   EXPECT_EQ(output.pending_tokens(), 0);
+}
+
+TEST_F(GenerationOutputTest, MoreSaysWhetherThereIsAMessage) {
+  std::mt19937 random(5);
+  for (int round = 0; round < 300; ++round) {
+    spec_.n = 1 + static_cast<int>(random() % 3);
+    spec_.prompt_logprobs = random() % 2 == 0 ? std::optional<int>(1) : std::nullopt;
+    GenerationOutput output = Make();
+    v1::GenerateResponse message;
+    const auto take_some = [&](uint32_t most) {
+      for (uint32_t i = 0; i < most; ++i) {
+        const bool more = output.more();
+        ASSERT_EQ(output.Take(&message), more);
+      }
+    };
+    take_some(1);
+    output.Started(0);
+    take_some(random() % 3);
+    if (spec_.prompt_logprobs.has_value()) output.AddPrompt(Tokens({1, 2}, 2));
+    for (int i = 0; i < spec_.n; ++i) {
+      take_some(random() % 3);
+      if (random() % 4 > 0) output.Push(i, Tokens({1, 2}));
+      take_some(random() % 3);
+      output.End(i, v1::LENGTH);
+      if (output.all_ended()) output.Close(v1::Timings());
+    }
+    take_some(10);
+    ASSERT_FALSE(output.more());
+  }
 }
 
 TEST_F(GenerationOutputTest, ALongPromptTakesSeveralMessagesBeforeTheFirstDelta) {

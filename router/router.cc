@@ -12,6 +12,10 @@
 namespace facet {
 namespace {
 
+// A request of up to so many bytes is prepared by the thread that brings it (0.2 ms at most): to
+// wake another one for it would cost as much.
+constexpr size_t kShortRequestBytes = size_t{8} << 10;
+
 absl::Status OptionError(const char* name, const std::string& value, const char* allowed) {
   return absl::InvalidArgumentError(absl::StrCat(name, " is ", value, "; allowed: ", allowed));
 }
@@ -124,9 +128,16 @@ Router::Router(Options options, prometheus::Registry& registry, GroupDirectory::
 std::shared_ptr<GenerationCall> Router::Generate(const v1::GenerateRequest& request,
                                                  RequestContext context,
                                                  std::function<void()> on_output) {
+  const bool has_media = !request.media().empty();
+  if (!has_media && request.ByteSizeLong() <= kShortRequestBytes) {
+    return Begin("Generate", std::move(context), std::move(on_output), /*pool=*/nullptr,
+                 [this, &request](const RequestContext& of_call) {
+                   return PrepareGenerate(parts_, of_call, request);
+                 });
+  }
   // Shared: media make a request too large to be copied along with its task.
   const auto kept = std::make_shared<const v1::GenerateRequest>(request);
-  TaskPool* const pool = request.media().empty() ? &pool_ : &media_pool_;
+  TaskPool* const pool = has_media ? &media_pool_ : &pool_;
   return Begin("Generate", std::move(context), std::move(on_output), pool,
                [this, kept](const RequestContext& of_call) {
                  return PrepareGenerate(parts_, of_call, *kept);
@@ -135,8 +146,15 @@ std::shared_ptr<GenerationCall> Router::Generate(const v1::GenerateRequest& requ
 
 std::shared_ptr<GenerationCall> Router::Chat(const v1::ChatRequest& request, RequestContext context,
                                              std::function<void()> on_output) {
+  const bool has_media = !MediaOf(request).empty();
+  if (!has_media && request.ByteSizeLong() <= kShortRequestBytes) {
+    return Begin("Chat", std::move(context), std::move(on_output), /*pool=*/nullptr,
+                 [this, &request](const RequestContext& of_call) {
+                   return PrepareChat(parts_, chat_, of_call, request);
+                 });
+  }
   const auto kept = std::make_shared<const v1::ChatRequest>(request);
-  TaskPool* const pool = MediaOf(*kept).empty() ? &pool_ : &media_pool_;
+  TaskPool* const pool = has_media ? &media_pool_ : &pool_;
   return Begin("Chat", std::move(context), std::move(on_output), pool,
                [this, kept](const RequestContext& of_call) {
                  return PrepareChat(parts_, chat_, of_call, *kept);
@@ -152,8 +170,11 @@ std::shared_ptr<GenerationCall> Router::Begin(std::string method, RequestContext
       &parts_, std::move(method), std::move(context),
       permit.ok() ? *std::move(permit) : Admission::Permit(), std::move(on_output));
   readers_.Add(call);
-  // What `prepare` holds of the request is a copy: the caller may be gone before a thread is free.
-  if (refusal.ok()) {
+  // For a pool `prepare` holds a copy of the request: the caller may be gone before a thread is
+  // free.
+  if (refusal.ok() && pool == nullptr) {
+    call->Start(prepare);
+  } else if (refusal.ok()) {
     refusal = pool->Run([call, prepare = std::move(prepare)] { call->Start(prepare); });
   }
   if (!refusal.ok()) call->Cancel(std::move(refusal));

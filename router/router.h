@@ -81,6 +81,7 @@ class Router {
 
  private:
   Router(Options options, prometheus::Registry& registry, GroupDirectory::OnChange on_change);
+  // Without a pool `prepare` runs before this returns.
   std::shared_ptr<GenerationCall> Begin(std::string method, RequestContext context,
                                         std::function<void()> on_output, TaskPool* pool,
                                         GenerationCall::Prepare prepare);

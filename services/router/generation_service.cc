@@ -56,6 +56,14 @@ class CallReactor final : public grpc::ServerWriteReactor<Response>,
         writing_ = true;
         this->StartWrite(&message_);
         break;
+      case GenerationCall::Taken::kMessageBeforeMore:
+        writing_ = true;
+        this->StartWrite(&message_, BeforeMore());
+        break;
+      case GenerationCall::Taken::kLastMessage:
+        finished_ = true;
+        this->StartWriteAndFinish(&message_, grpc::WriteOptions(), FinalStatus(status, *context_));
+        break;
       case GenerationCall::Taken::kEnd:
         finished_ = true;
         this->Finish(FinalStatus(status, *context_));
@@ -63,10 +71,19 @@ class CallReactor final : public grpc::ServerWriteReactor<Response>,
     }
   }
 
+  // A message and the next one go out together. Not the first one: with it goes the initial
+  // metadata, and gRPC does not call a write of that done before it is sent.
+  grpc::WriteOptions BeforeMore() const {
+    grpc::WriteOptions options;
+    if (written_) options.set_buffer_hint();
+    return options;
+  }
+
   void OnWriteDone(bool ok) override {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       writing_ = false;
+      written_ = true;
     }
     if (!ok) CancelCall();
     Pump();
@@ -107,6 +124,7 @@ class CallReactor final : public grpc::ServerWriteReactor<Response>,
   std::shared_ptr<GenerationCall> call_;
   Response message_;  // being written while writing_
   bool writing_ = false;
+  bool written_ = false;  // a message
   bool finished_ = false;
 };
 

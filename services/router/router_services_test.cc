@@ -249,6 +249,27 @@ TEST_F(RouterServicesTest, AnswersTextWithText) {
   EXPECT_EQ(answer.end.usage().completion_tokens(), static_cast<int>(ids.size()) + 1);
 }
 
+// Nothing else happens on the connection, which would send what is held back.
+TEST_F(RouterServicesTest, AnAnswerThatIsThereAtOnceIsSentAtOnce) {
+  FakeShardEngine engine(*model_,
+                         [](FakeShardEngine& engine, const internal::SubmitRequest& request) {
+                           internal::EngineFrame frame;
+                           internal::SequenceOutput* output = frame.add_outputs();
+                           output->set_id(request.id());
+                           output->mutable_started()->set_cached_tokens(0);
+                           for (int i = 0; i < 3; ++i) output->add_tokens()->set_token_id(i);
+                           output->mutable_finish()->set_reason(internal::Finish::LENGTH);
+                           engine.SendFrame(frame);
+                         });
+  Serve({engine.address()});
+  for (int i = 0; i < 20; ++i) {
+    const Answer answer = Generate(IdRequest({10}, 3));
+    ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
+    EXPECT_THAT(answer.tokens, ElementsAre(0, 1, 2));
+    EXPECT_EQ(answer.end.finish_reason(), v1::LENGTH);
+  }
+}
+
 TEST_F(RouterServicesTest, AClientThatCancelsFreesItsPlaceInTheGroup) {
   FakeShardEngine engine(*model_);
   Serve({engine.address()});
