@@ -1,11 +1,31 @@
 #include "shard/group/step_sampler.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 
 namespace facet {
+namespace {
+
+// Why no token could be chosen, if it was for the grammar: all that it allows are closed off.
+absl::Status NothingLeft(absl::Span<const uint32_t> allowed, const SamplingParams& sampling,
+                         absl::Span<const int32_t> masked) {
+  std::vector<uint32_t> left(allowed.begin(), allowed.end());
+  for (const absl::Span<const int32_t> closed :
+       {absl::MakeConstSpan(sampling.suppress_tokens), masked}) {
+    for (const int32_t id : closed) left[static_cast<size_t>(id / 32)] &= ~(1u << id % 32);
+  }
+  if (std::any_of(left.begin(), left.end(), [](uint32_t word) { return word != 0; })) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "grammar: each token that it allows next is closed off by suppress_tokens or by a limit of "
+      "the request");
+}
+
+}  // namespace
 
 StepSampler::StepSampler(int vocab_size, int threads, RequestDesk* desk)
     : vocab_size_(vocab_size),
@@ -102,6 +122,12 @@ void StepSampler::Compute(const Tensor& logits, Sampler& sampler, Task& task) co
   }
   task.result = sampler.Sample(row, completion.sampling, completion.counts, masked,
                                task.row.position, allowed);
+  if (!task.result.ok() && !allowed.empty()) {
+    if (const absl::Status status = NothingLeft(allowed, completion.sampling, masked);
+        !status.ok()) {
+      task.result = status;
+    }
+  }
 }
 
 // The rows of one prompt, from tasks_[first] on, as one output. Returns the first task after them.
