@@ -8,8 +8,9 @@ namespace facet {
 CallOutput::CallOutput(int n, int prompt_tokens)
     : prompt_tokens_(prompt_tokens), completions_(Place(n)), running_(n) {}
 
-void CallOutput::Started(int cached_tokens) {
+void CallOutput::Started(int cached_tokens, const NotEnforced& not_enforced) {
   cached_tokens_ = cached_tokens;
+  not_enforced_ = not_enforced;
   if (!started_) start_pending_ = true;
   started_ = true;
 }

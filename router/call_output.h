@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "google/protobuf/message.h"
+#include "google/protobuf/repeated_ptr_field.h"
 #include "proto/facet/internal/shard_engine.pb.h"
 #include "proto/facet/v1/output.pb.h"
 
@@ -36,8 +37,10 @@ class CallOutput {
   // ---- what the group says
 
   // The first step is planned. A caller who has read that already is not told again, as when the
-  // request moved to another group; the usage has the last number.
-  void Started(int cached_tokens);
+  // request moved to another group; the usage has the last number. `not_enforced`: as
+  // ChatStart's.
+  using NotEnforced = google::protobuf::RepeatedPtrField<std::string>;
+  void Started(int cached_tokens, const NotEnforced& not_enforced = {});
   bool started() const { return started_; }
 
   // The request begins anew, on another group: it will send what it says of the prompt again.
@@ -77,6 +80,7 @@ class CallOutput {
   virtual int broken_tool_calls() const { return 0; }
   int prompt_tokens() const { return prompt_tokens_; }
   int cached_tokens() const { return cached_tokens_; }
+  const NotEnforced& not_enforced() const { return not_enforced_; }
   v1::FinishReason finish_reason() const { return finish_reason(0); }  // of the first
 
  protected:
@@ -113,6 +117,7 @@ class CallOutput {
   bool started_ = false;
   bool start_pending_ = false;
   int cached_tokens_ = 0;
+  NotEnforced not_enforced_;
   std::vector<Completion> completions_;
   int running_;
   int turn_ = 0;  // the completion that is read next

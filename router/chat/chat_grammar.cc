@@ -73,6 +73,7 @@ void SetCalls(const v1::ChatRequest& request, v1::ToolChoice::Mode mode,
     internal::ToolCalls::Tool* added = calls->add_tools();
     added->set_name(tool.name());
     added->set_parameters(tool.parameters());
+    added->set_lenient(!tool.strict());
   }
 }
 

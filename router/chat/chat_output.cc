@@ -145,6 +145,7 @@ void ChatOutput::WriteStart(Message* message) {
   v1::ChatStart& start = *AsResponse(message)->mutable_start();
   start = options_.start;
   start.set_cached_tokens(cached_tokens());
+  *start.mutable_not_enforced() = not_enforced();
 }
 
 bool ChatOutput::WriteDelta(int index, Message* message) {

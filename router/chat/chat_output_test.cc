@@ -301,6 +301,17 @@ TEST_F(ChatOutputTest, ArgumentsAreOfTheTypesThatTheToolDeclares) {
   EXPECT_EQ(whole.calls.at(0).arguments, R"({"n":7,"s":"7"})");
 }
 
+TEST_F(ChatOutputTest, TheStartSaysWhatCallsAreNotHeldTo) {
+  const auto output = Make();
+  CallOutput::NotEnforced not_enforced;
+  *not_enforced.Add() = "f: /properties/a/not: this keyword is not supported";
+  output->Started(0, not_enforced);
+  v1::ChatResponse message;
+  ASSERT_TRUE(output->Take(&message));
+  ASSERT_EQ(message.start().not_enforced_size(), 1);
+  EXPECT_EQ(message.start().not_enforced(0), not_enforced[0]);
+}
+
 TEST_F(ChatOutputTest, CompletionsAreParsedEachByItself) {
   spec_.generation.n = 2;
   spec_.generation.logprobs = 0;

@@ -294,6 +294,10 @@ TEST_F(ChatPromptsTest, CallsAreHeldToTheSchemasOfTheirTools) {
   ASSERT_THAT(spec, IsOk());
   ASSERT_TRUE(spec->grammar.has_value());
   const internal::ToolCalls& calls = spec->grammar->tool_calls();
+  // Unless a tool is strict, what cannot be enforced is not refused.
+  EXPECT_TRUE(calls.tools(0).lenient());
+  request.mutable_tools(0)->set_strict(true);
+  EXPECT_FALSE(chat_.Validate(request)->grammar->tool_calls().tools(0).lenient());
   EXPECT_EQ(calls.choice(), internal::ToolCalls::AUTO);
   EXPECT_FALSE(calls.parallel());
   ASSERT_EQ(calls.tools_size(), 1);

@@ -131,7 +131,9 @@ absl::Status ReadTools(internal::ToolCalls from, GrammarSpec* to) {
   to->tool_name = std::move(*from.mutable_name());
   to->parallel_tool_calls = from.parallel();
   for (internal::ToolCalls::Tool& tool : *from.mutable_tools()) {
-    to->tools.push_back({std::move(*tool.mutable_name()), std::move(*tool.mutable_parameters())});
+    to->tools.push_back({.name = std::move(*tool.mutable_name()),
+                         .parameters = std::move(*tool.mutable_parameters()),
+                         .strict = !tool.lenient()});
   }
   return absl::OkStatus();
 }
@@ -197,6 +199,9 @@ internal::SequenceOutput ToProto(const EngineOutput& output) {
   if (output.started.has_value()) {
     out.mutable_started()->set_cached_tokens(output.started->cached_tokens);
     out.mutable_started()->set_queue_seconds(absl::ToDoubleSeconds(output.started->queued));
+    for (const std::string& what : output.started->not_enforced) {
+      out.mutable_started()->add_not_enforced(what);
+    }
   }
   for (const SampledToken& token : output.prompt) Fill(token, out.add_prompt());
   for (const SampledToken& token : output.tokens) Fill(token, out.add_tokens());

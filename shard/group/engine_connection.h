@@ -5,6 +5,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -26,6 +27,8 @@ struct EngineFinish {
 struct EngineStart {
   int cached_tokens = 0;  // of its prompt, taken from the prefix cache
   absl::Duration queued;  // since its arrival
+  // CompiledGrammar::not_enforced() of its grammar.
+  std::vector<std::string> not_enforced = {};
 };
 
 // News of one request.

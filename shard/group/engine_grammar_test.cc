@@ -82,24 +82,98 @@ TEST_F(EngineGrammarTest, EveryCompletionValidatesGreedyAndDrawn) {
   EXPECT_TRUE(EverythingIsFree());
 }
 
+struct BadGrammar {
+  GrammarSpec spec;
+  const char* message;
+};
+
 TEST_F(EngineGrammarTest, ABadGrammarEndsItsOwnRequestOnly) {
+  using Kind = GrammarSpec::Kind;
+  const BadGrammar bad[] = {
+      {{.kind = Kind::kJsonSchema, .text = R"({"type":"object","not":{}})"}, "/not"},
+      {{.kind = Kind::kEbnf, .text = "root ::= (\"a\""}, "grammar, line 1: missing )"},
+      {{.kind = Kind::kEbnf, .text = "root ::= ((\"a\"{1000}){1000}){1000}"}, "states"},
+      {{.kind = Kind::kEbnf, .text = "root ::= \"a\" root"}, "no finite text"},
+      {{.kind = Kind::kRegex, .text = "(a|b"}, "missing )"},
+  };
   StartWithGrammars();
   Reader reader(engine_.get());
-  for (uint64_t id = 1; id <= 8; ++id) {
-    EngineRequest request = Held(kSmall, id, 50);
-    request.sampling.suppress_tokens = {8, 9};
-    if (id == 4) request.grammar->spec.text = R"({"type":"object","not":{}})";
-    reader.Submit(id, std::move(request));
-  }
-  for (uint64_t id = 1; id <= 8; ++id) {
-    if (id == 4) {
-      EXPECT_THAT(reader.WaitFor(id, -1).finish->status,
-                  StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("/not")));
-    } else {
-      EXPECT_EQ(reader.WaitFor(id).finish->reason, FinishReason::kStop);
+  uint64_t first = 1;
+  for (const BadGrammar& c : bad) {
+    for (uint64_t id = first; id < first + 8; ++id) {
+      EngineRequest request = Held(id == first + 4 ? c.spec : kSmall, id, 50);
+      request.sampling.suppress_tokens = {8, 9};
+      reader.Submit(id, std::move(request));
     }
+    for (uint64_t id = first; id < first + 8; ++id) {
+      if (id == first + 4) {
+        EXPECT_THAT(reader.WaitFor(id, -1).finish->status,
+                    StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(c.message)));
+      } else {
+        EXPECT_EQ(reader.WaitFor(id).finish->reason, FinishReason::kStop);
+      }
+    }
+    first += 8;
   }
   EXPECT_TRUE(EverythingIsFree());
+}
+
+// Twice as many ways to read the answer with each token: no mask may take that long.
+TEST_F(EngineGrammarTest, AHostileGrammarEndsByItselfAndThoseBesideItGoOn) {
+  StartWithGrammars();
+  Reader reader(engine_.get());
+  EngineRequest plain = Greedy({5}, 40);
+  plain.sampling.temperature = 3;
+  plain.sampling.seed = 11;
+  reader.Submit(1, plain);
+  const Story alone = reader.WaitFor(1);
+  const GrammarSpec hostile = {
+      .kind = GrammarSpec::Kind::kEbnf,
+      .text = "root ::= \"a\" root \"b\" | \"a\" root \"c\" | \"a\" root \"7\" | \"[\""};
+  reader.Submit(2, plain);
+  EngineRequest held = Held(hostile, 3, 50);
+  held.sampling.suppress_tokens = {2};  // the way out
+  reader.Submit(3, held);
+  reader.Submit(4, Held(kSmall, 5, 40));
+  EXPECT_THAT(reader.WaitFor(3).finish->status,
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("grammar: ")));
+  EXPECT_EQ(reader.WaitFor(2).tokens, alone.tokens);
+  reader.WaitFor(4);
+  EXPECT_TRUE(EverythingIsFree());
+}
+
+TEST_F(EngineGrammarTest, SuppressingAllThatTheGrammarAllowsIsSaid) {
+  StartWithGrammars();
+  Reader reader(engine_.get());
+  EngineRequest request = Held({.kind = GrammarSpec::Kind::kRegex, .text = "a"}, 1, 10);
+  request.sampling.suppress_tokens = {20};
+  reader.Submit(1, std::move(request));
+  EXPECT_THAT(reader.WaitFor(1).finish->status,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("suppress_tokens")));
+  EXPECT_TRUE(EverythingIsFree());
+}
+
+TEST_F(EngineGrammarTest, WhatOfATolerantToolsSchemaIsNotEnforcedIsSaidAtTheStart) {
+  vocabulary_.call = {.call_begin = 40, .call_end = 41, .quote = 42};
+  StartWithGrammars();
+  Reader reader(engine_.get());
+  GrammarSpec spec = {.kind = GrammarSpec::Kind::kToolCalls,
+                      .tools = {{.name = "f",
+                                 .parameters = R"({"type":"object","properties":{"a":
+                                     {"type":"integer","not":{"const":7}}},"required":["a"]})",
+                                 .strict = true}},
+                      .tool_choice = GrammarSpec::ToolChoice::kAuto};
+  reader.Submit(1, Held(spec, 1, 5));
+  EXPECT_THAT(
+      reader.WaitFor(1, -1).finish->status,
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tool f: /properties/a/not: ")));
+  spec.tools[0].strict = false;
+  reader.Submit(2, Held(spec, 1, 5));
+  const EngineStart start = reader.WaitForStart(2);
+  ASSERT_EQ(start.not_enforced.size(), 1u);
+  EXPECT_THAT(start.not_enforced[0], HasSubstr("f: /properties/a/not: "));
+  EXPECT_TRUE(reader.WaitFor(2).finish->status.ok());
+  EXPECT_THAT(Page(), HasSubstr("facet_grammar_not_enforced_total 1"));
 }
 
 TEST_F(EngineGrammarTest, RowsWithoutAGrammarAreAsTheyWouldBeAlone) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -66,10 +67,11 @@ struct LiveRequest {
   const bool counts_tokens;  // a penalty is on
   const std::optional<int> prompt_logprobs;
 
-  int64_t sequence_id = 0;            // of completion 0; completion i has the next but i - 1
-  bool waiting = true;                // its prompt counts as one that waits
-  std::optional<absl::Time> started;  // when it was planned first
-  bool has_tokens = false;            // a completion has got its first
+  int64_t sequence_id = 0;                // of completion 0; completion i has the next but i - 1
+  bool waiting = true;                    // its prompt counts as one that waits
+  std::optional<absl::Time> started;      // when it was planned first
+  std::vector<std::string> not_enforced;  // of its grammar, for EngineStart
+  bool has_tokens = false;                // a completion has got its first
   std::optional<absl::Time> paused_since;
 
   std::vector<int32_t> prompt;  // kept only if prompt_logprobs are asked for

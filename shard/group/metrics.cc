@@ -171,6 +171,8 @@ EngineMetrics::EngineMetrics(Registry& registry)
                                "Requests whose grammar was compiled already.")),
       grammar_misses_(OneCounter(registry, "facet_grammar_cache_misses_total",
                                  "Requests whose grammar had to be compiled.")),
+      not_enforced_(OneCounter(registry, "facet_grammar_not_enforced_total",
+                               "Keywords of tools' schemas that calls were not held to")),
       finished_(CounterFamily(registry, "facet_requests_finished_total",
                               "Requests that ended, by how they ended.")),
       errors_(CounterFamily(registry, "facet_errors_total", "Errors by status code.")) {
@@ -224,6 +226,10 @@ void EngineMetrics::ObserveMasks(absl::Duration duration, int rows) {
 void EngineMetrics::ObserveGrammar(absl::Duration duration, bool cached) {
   (cached ? grammar_hits_ : grammar_misses_).Increment();
   if (!cached) compilations_.Observe(absl::ToDoubleSeconds(duration));
+}
+
+void EngineMetrics::CountNotEnforced(size_t keywords) {
+  not_enforced_.Increment(static_cast<double>(keywords));
 }
 
 void EngineMetrics::ObserveHost(absl::Duration duration) {

@@ -61,6 +61,8 @@ class EngineMetrics {
   void ObserveMasks(absl::Duration duration, int rows);
   // A request's grammar is compiled or refused. `cached`: it was known.
   void ObserveGrammar(absl::Duration duration, bool cached);
+  // Keywords of a request's tools that its grammar leaves out.
+  void CountNotEnforced(size_t keywords);
   // From the end of one step's computation to the start of the next one's, with work at hand: what
   // the ranks wait for the leader. With facet_step_duration_seconds it makes up all time.
   void ObserveHost(absl::Duration duration);
@@ -101,6 +103,7 @@ class EngineMetrics {
   prometheus::Histogram& compilations_;                // facet_grammar_compile_seconds
   prometheus::Counter& grammar_hits_;                  // facet_grammar_cache_hits_total
   prometheus::Counter& grammar_misses_;                // facet_grammar_cache_misses_total
+  prometheus::Counter& not_enforced_;                  // facet_grammar_not_enforced_total
   prometheus::Family<prometheus::Counter>& finished_;  // facet_requests_finished_total{reason=...}
   prometheus::Family<prometheus::Counter>& errors_;    // facet_errors_total{code=...}
 };

@@ -154,6 +154,8 @@ void RequestDesk::Release(int64_t sequence_id, ThoughtGate::Start start,
 
 void RequestDesk::Equip(LiveRequest& live, const std::shared_ptr<const CompiledGrammar>& grammar,
                         ThoughtGate::Start start) {
+  live.not_enforced = grammar->not_enforced();
+  metrics_->CountNotEnforced(live.not_enforced.size());
   for (int i = 0; i < live.n(); ++i) {
     LiveCompletion& completion = live.completions[static_cast<size_t>(i)];
     completion.grammar.emplace(grammar, start);
@@ -326,7 +328,7 @@ void RequestDesk::NoteStarted(const std::vector<StartedRequest>& started, Engine
     if (!live.open()) continue;
     EngineOutput output;
     output.id = live.id;
-    output.started = EngineStart{start.cached_tokens, recent_queue_time_};
+    output.started = EngineStart{start.cached_tokens, recent_queue_time_, live.not_enforced};
     (*outputs)[live.connection].push_back(std::move(output));
   }
 }

@@ -24,13 +24,14 @@ absl::StatusOr<JsonFields> FunctionOf(const JsonFields& outer) {
 
 absl::Status ReadTool(const JsonFields& tool, v1::Tool* out) {
   FACET_ASSIGN_OR_RETURN(const JsonFields function, FunctionOf(tool));
-  // strict changes nothing: a call always follows its tool's schema.
   FACET_RETURN_IF_ERROR(
       function.RefuseOthers({"name", "description", "parameters", "response", "strict"}));
   FACET_ASSIGN_OR_RETURN(std::string name, function.RequiredText("name"));
   out->set_name(std::move(name));
   FACET_ASSIGN_OR_RETURN(std::optional<std::string> description, function.Text("description"));
   out->set_description(std::move(description).value_or(""));
+  FACET_ASSIGN_OR_RETURN(const std::optional<bool> strict, function.Bool("strict"));
+  if (strict.has_value()) out->set_strict(*strict);
   for (const char* field : {"parameters", "response"}) {
     const Json* schema = function.Find(field);
     if (schema == nullptr) continue;

@@ -46,7 +46,7 @@ constexpr char kTool[] =
     R"("tools":[{"type":"function","function":{"name":"f","description":"d",
         "parameters":{"type":"object"},"strict":true}}])";
 constexpr char kToolMessage[] =
-    R"(tools { name: "f" description: "d" parameters: '{"type":"object"}' } )";
+    R"(tools { name: "f" description: "d" parameters: '{"type":"object"}' strict: true } )";
 
 std::string Hello(const std::string& more) { return std::string("{") + kHello + more + "}"; }
 std::string WithHello(const std::string& more) { return std::string(kHelloMessage) + more; }
