@@ -1,7 +1,6 @@
 """Repositories of the workspace: everything comes from the machine, nothing from the net."""
 
 load("//bazel:system_libs.bzl", "system_libs")
-load("//bazel:xgrammar.bzl", "xgrammar_sources")
 
 def _is_debian_bazel():
     # Debian's bootstrap build carries no release label, so bazel_version is "" there.
@@ -15,4 +14,3 @@ def facet_repositories():
         native.local_repository(name = "remote_coverage_tools", path = "bazel/stubs/remote_coverage_tools")
         native.local_repository(name = "platforms", path = "/usr/share/bazel/tools/platforms")
     system_libs(name = "sys")
-    xgrammar_sources(name = "xgrammar")

