@@ -12,6 +12,7 @@ _LIBS = {
     "prometheus": ["prometheus-cpp-pull", "prometheus-cpp-core"],
     "re2": ["re2"],
     "crypto": ["crypto"],
+    "curl": ["curl"],
     "gloo": ["gloo"],
     "jpeg": ["jpeg"],
     "png": ["png"],

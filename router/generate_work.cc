@@ -8,24 +8,21 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "router/generation_output.h"
+#include "router/media_target.h"
 
 namespace facet {
-namespace {
-
-MediaInputs MediaOf(const v1::GenerateRequest& request) {
+MediaInputs MediaOf(const google::protobuf::RepeatedPtrField<v1::Media>& media) {
   MediaInputs out;
-  for (int i = 0; i < request.media_size(); ++i) {
-    out.push_back({&request.media(i), absl::StrCat("media[", i, "]")});
+  for (int i = 0; i < media.size(); ++i) {
+    out.push_back({&media.Get(i), absl::StrCat("media[", i, "]")});
   }
   return out;
 }
 
-}  // namespace
-
 absl::StatusOr<CallWork> PrepareGenerate(const RouterParts& parts, const RequestContext& context,
                                          const v1::GenerateRequest& request) {
   FACET_ASSIGN_OR_RETURN(GenerationSpec spec, parts.validator->Validate(request));
-  const MediaInputs media = MediaOf(request);
+  const MediaInputs media = MediaOf(request.media());
   FACET_RETURN_IF_ERROR(parts.media->Validate(media));
   const int context_length = parts.groups->context_length();
   if (request.prompt().has_token_ids()) {
@@ -37,8 +34,9 @@ absl::StatusOr<CallWork> PrepareGenerate(const RouterParts& parts, const Request
   if (request.prompt().has_text()) {
     parts.metrics->tokenize_seconds.Observe(absl::ToDoubleSeconds(parts.clock() - began));
   }
-  FACET_ASSIGN_OR_RETURN(ExpandedPrompt prompt,
-                         parts.media->Make(std::move(placeholders), media, context.deadline));
+  FACET_ASSIGN_OR_RETURN(
+      ExpandedPrompt prompt,
+      parts.media->Make(std::move(placeholders), media, TargetOf(*parts.groups, context)));
   const auto prompt_tokens = static_cast<int32_t>(prompt.token_ids.size());
   FACET_RETURN_IF_ERROR(FitToContext(prompt_tokens, context_length, &spec));
 

@@ -2,8 +2,10 @@
 #define FACET_ROUTER_GENERATE_WORK_H_
 
 #include "absl/status/statusor.h"
+#include "google/protobuf/repeated_field.h"
 #include "proto/facet/v1/generation.pb.h"
 #include "router/call_work.h"
+#include "router/media/media_input.h"
 #include "router/request_context.h"
 #include "router/router_parts.h"
 
@@ -14,6 +16,9 @@ namespace facet {
 // of RequestValidator, PromptBuilder and MediaPrompts. Thread-safe.
 absl::StatusOr<CallWork> PrepareGenerate(const RouterParts& parts, const RequestContext& context,
                                          const v1::GenerateRequest& request);
+
+// The media beside a prompt.
+MediaInputs MediaOf(const google::protobuf::RepeatedPtrField<v1::Media>& media);
 
 }  // namespace facet
 

@@ -33,6 +33,11 @@ absl::Status ToStatus(const internal::Finish& finish) {
   return status;
 }
 
+RequestContext WithToken(RequestContext context, const std::stop_source& source) {
+  context.cancelled = source.get_token();
+  return context;
+}
+
 // Failures that say nothing about the request: another group may take it.
 bool MayBeRetried(const absl::Status& failure) {
   return absl::IsUnavailable(failure) || absl::IsResourceExhausted(failure);
@@ -67,7 +72,7 @@ GenerationCall::GenerationCall(const RouterParts* parts, std::string method, Req
                                Admission::Permit permit, std::function<void()> on_output)
     : parts_(parts),
       method_(std::move(method)),
-      context_(std::move(context)),
+      context_(WithToken(std::move(context), stop_)),
       on_output_(std::move(on_output)),
       permit_(std::move(permit)) {
   parts_->metrics->requests_in_flight.Increment();
@@ -314,6 +319,7 @@ void GenerationCall::Cancel(absl::Status reason) {
     if (output_ != nullptr) output_->Drop();
     EndLocked(std::move(reason));
   }
+  stop_.request_stop();
   on_output_();
 }
 

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -112,6 +113,7 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
 
   const RouterParts* const parts_;
   const std::string method_;
+  std::stop_source stop_;  // what prepares a request that has ended
   const RequestContext context_;
   const std::function<void()> on_output_;
 

@@ -191,7 +191,8 @@ class GenerationCallTest : public ::testing::Test {
   std::unique_ptr<ServedModel> model_ = testing::MakeTestModel();
   RequestValidator validator_{model_.get(), RequestLimits()};
   PromptBuilder prompts_{model_.get()};
-  MediaPrompts media_{model_.get(), {}};
+  prometheus::Registry media_registry_;
+  MediaPrompts media_{model_.get(), {}, media_registry_};
   prometheus::Registry registry_;
   RouterMetrics metrics_{registry_};
   Admission admission_{1000};

@@ -117,6 +117,25 @@ int GroupDirectory::context_length() const {
   return any_ready ? of_ready : of_known;
 }
 
+GroupMedia GroupDirectory::media() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const bool any_ready = ReadyGroupsLocked() > 0;
+  GroupMedia out;
+  bool first = true;
+  for (const auto& [address, group] : groups_) {
+    const std::optional<internal::EngineInfo> info = group->info();
+    if (!info.has_value() || (any_ready && !group->ready())) continue;
+    if (first) out.dtype = info->dtype();
+    if (out.dtype != info->dtype()) out.dtype.clear();
+    const int most = info->max_image_tokens();
+    if (out.max_image_tokens == 0 || (most != 0 && most < out.max_image_tokens)) {
+      out.max_image_tokens = most;
+    }
+    first = false;
+  }
+  return out;
+}
+
 void GroupDirectory::GroupChanged() {
   int ready = 0;
   {

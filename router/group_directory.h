@@ -20,6 +20,12 @@
 
 namespace facet {
 
+// What the known groups, the ready ones if there are any, take of media.
+struct GroupMedia {
+  std::string dtype;         // what all of them compute in; empty: unknown, or they differ
+  int max_image_tokens = 0;  // the least that one of them takes of an image; 0: no limit
+};
+
 // All shard groups that this router knows: finds them, keeps a connection to each, and puts
 // requests onto them.
 //
@@ -71,6 +77,7 @@ class GroupDirectory {
   // Tokens that a request may have, prompt and completion together: the least of what the ready
   // groups (the known ones, while none is ready) and the model allow.
   int context_length() const;
+  GroupMedia media() const;
 
  private:
   using Waiters = std::multimap<absl::Time, std::function<void(bool)>>;

@@ -1,6 +1,7 @@
 #ifndef FACET_ROUTER_REQUEST_CONTEXT_H_
 #define FACET_ROUTER_REQUEST_CONTEXT_H_
 
+#include <stop_token>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -14,6 +15,7 @@ struct RequestContext {
   std::string traceparent;  // W3C Trace Context; empty: none
   absl::Time deadline = absl::InfiniteFuture();
   absl::Time arrival;
+  std::stop_token cancelled;  // once nobody waits for the answer any more
 };
 
 // The caller's `x-request-id` if it can be one (1 to 128 visible ASCII characters), else a new id

@@ -102,8 +102,7 @@ Router::Router(Options options, prometheus::Registry& registry, GroupDirectory::
       validator_(model_.get(), options.limits),
       prompts_(model_.get()),
       chat_(model_.get(), &validator_),
-      text_calls_(model_.get(), &validator_, &prompts_, &chat_, &metrics_),
-      media_(model_.get(), options.media),
+      media_(model_.get(), options.media, registry),
       admission_(options.max_requests),
       parts_(MakeParts(options)),
       groups_(MakeDirectoryOptions(options, *model_),
@@ -112,6 +111,7 @@ Router::Router(Options options, prometheus::Registry& registry, GroupDirectory::
                 metrics_.groups.Set(total);
                 on_change(ready, total);
               }),
+      text_calls_(model_.get(), &validator_, &prompts_, &chat_, &media_, &groups_, &metrics_),
       readers_(std::clamp(options.max_read_pause / 8, absl::Milliseconds(5), absl::Seconds(1))),
       pool_(options.tokenizer_threads,
             /*max_queue=*/static_cast<size_t>(2 * options.max_requests)),
@@ -181,10 +181,11 @@ std::shared_ptr<GenerationCall> Router::Begin(std::string method, RequestContext
   return call;
 }
 
-void Router::RunUnary(const std::string& method, RequestContext context,
+void Router::RunUnary(const std::string& method, RequestContext context, bool has_media,
                       std::function<absl::Status(const TextCalls&)> call,
                       std::function<void(const absl::Status&)> done) {
-  const absl::Status queued = pool_.Run([this, method, context, call = std::move(call), done] {
+  TaskPool& pool = has_media ? media_pool_ : pool_;
+  const absl::Status queued = pool.Run([this, method, context, call = std::move(call), done] {
     const absl::Status status =
         context.deadline < absl::Now()
             ? absl::DeadlineExceededError("the deadline passed in the queue")

@@ -66,9 +66,10 @@ class Router {
   std::shared_ptr<GenerationCall> Chat(const v1::ChatRequest& request, RequestContext context,
                                        std::function<void()> on_output);
 
-  // Runs a call that has one answer on the router's threads, counts and logs it, then calls `done`
-  // with its status. Where the queue is full, `done` is called at once.
-  void RunUnary(const std::string& method, RequestContext context,
+  // Runs a call that has one answer on the router's threads, those that may wait for encoders if it
+  // has media, counts and logs it, then calls `done` with its status. Where the queue is full,
+  // `done` is called at once.
+  void RunUnary(const std::string& method, RequestContext context, bool has_media,
                 std::function<absl::Status(const TextCalls&)> call,
                 std::function<void(const absl::Status&)> done);
 
@@ -93,11 +94,11 @@ class Router {
   const RequestValidator validator_;
   const PromptBuilder prompts_;
   const ChatPrompts chat_;
-  const TextCalls text_calls_;
   MediaPrompts media_;
   Admission admission_;
   RouterParts parts_;
   GroupDirectory groups_;
+  const TextCalls text_calls_;
   ReaderWatch readers_;
   TaskPool pool_;
   TaskPool media_pool_;  // of requests that wait for encoders

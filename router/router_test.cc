@@ -41,7 +41,7 @@ class RouterTest : public ::testing::Test {
     std::promise<absl::Status> done;
     RequestContext context;
     context.arrival = absl::Now();
-    router_->RunUnary("Test", context, std::move(call),
+    router_->RunUnary("Test", context, /*has_media=*/false, std::move(call),
                       [&done](const absl::Status& status) { done.set_value(status); });
     return done.get_future().get();
   }
@@ -50,6 +50,12 @@ class RouterTest : public ::testing::Test {
   absl::Status Ask(absl::Status (TextCalls::*method)(const Request&, Response*) const,
                    const Request& request, Response* response) {
     return Call([&](const TextCalls& calls) { return (calls.*method)(request, response); });
+  }
+
+  absl::Status Count(const v1::CountTokensRequest& request, v1::CountTokensResponse* response) {
+    return Call([&](const TextCalls& calls) {
+      return calls.CountTokens(request, RequestContext(), response);
+    });
   }
 
   prometheus::Registry registry_;
@@ -99,11 +105,11 @@ TEST_F(RouterTest, CountsWhatGenerateWouldCount) {
   tokenize.set_text("hello there");
   v1::CountTokensResponse count;
   v1::TokenizeResponse tokens;
-  ASSERT_THAT(Ask(&TextCalls::CountTokens, request, &count), IsOk());
+  ASSERT_THAT(Count(request, &count), IsOk());
   ASSERT_THAT(Ask(&TextCalls::Tokenize, tokenize, &tokens), IsOk());
   EXPECT_EQ(count.prompt_tokens(), tokens.token_ids_size() + 1);  // and <bos>
   for (int i = 0; i < 500; ++i) request.mutable_prompt()->mutable_token_ids()->add_ids(5);
-  ASSERT_THAT(Ask(&TextCalls::CountTokens, request, &count), IsOk());
+  ASSERT_THAT(Count(request, &count), IsOk());
   EXPECT_EQ(count.prompt_tokens(), 500);
 }
 
@@ -121,7 +127,7 @@ TEST_F(RouterTest, TextCallsRefuseWhatTheyCannotDo) {
   EXPECT_THAT(Ask(&TextCalls::Detokenize, ids, &text),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("token_ids[1]")));
   v1::CountTokensResponse count;
-  EXPECT_THAT(Ask(&TextCalls::CountTokens, v1::CountTokensRequest(), &count),
+  EXPECT_THAT(Count(v1::CountTokensRequest(), &count),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("prompt")));
 }
 
@@ -162,7 +168,7 @@ TEST_F(RouterTest, ACallWhoseDeadlinePassedIsNotRun) {
   context.arrival = absl::Now();
   context.deadline = absl::Now() - absl::Seconds(1);
   router_->RunUnary(
-      "Test", context, [](const TextCalls&) { return absl::OkStatus(); },
+      "Test", context, /*has_media=*/false, [](const TextCalls&) { return absl::OkStatus(); },
       [&done](const absl::Status& status) { done.set_value(status); });
   EXPECT_THAT(done.get_future().get(), StatusIs(absl::StatusCode::kDeadlineExceeded));
 }

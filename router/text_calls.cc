@@ -7,6 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
+#include "router/chat/chat_work.h"
+#include "router/generate_work.h"
+#include "router/media_target.h"
 
 namespace facet {
 namespace {
@@ -49,11 +52,30 @@ absl::Status TextCalls::Detokenize(const v1::DetokenizeRequest& request,
 }
 
 absl::Status TextCalls::CountTokens(const v1::CountTokensRequest& request,
+                                    const RequestContext& context,
                                     v1::CountTokensResponse* response) const {
   FACET_RETURN_IF_ERROR(validator_->ValidateModel(request.model()));
-  FACET_RETURN_IF_ERROR(validator_->ValidatePrompt(request.prompt()));
-  FACET_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, prompts_->Build(request.prompt()));
-  response->set_prompt_tokens(static_cast<int32_t>(ids.size()));
+  std::vector<int32_t> ids;
+  MediaInputs media;
+  if (request.has_chat()) {
+    if (request.has_prompt() || !request.media().empty()) {
+      return absl::InvalidArgumentError("chat is set beside prompt or media; one is counted");
+    }
+    FACET_ASSIGN_OR_RETURN(ChatPrompt prompt, chat_->Make(request.chat()));
+    ids = std::move(prompt.token_ids);
+    media = MediaOf(request.chat());
+  } else {
+    FACET_RETURN_IF_ERROR(validator_->ValidatePrompt(request.prompt()));
+    FACET_ASSIGN_OR_RETURN(ids, prompts_->Build(request.prompt()));
+    media = MediaOf(request.media());
+  }
+  FACET_RETURN_IF_ERROR(media_->Validate(media));
+  MediaTarget target = TargetOf(*groups_, context);
+  target.max_image_tokens = 0;  // a count is not a request
+  FACET_ASSIGN_OR_RETURN(const ExpandedPrompt prompt,
+                         media_->Measure(std::move(ids), media, target));
+  response->set_prompt_tokens(static_cast<int32_t>(prompt.token_ids.size()));
+  response->mutable_media()->Add(prompt.usage.begin(), prompt.usage.end());
   return absl::OkStatus();
 }
 

@@ -4,8 +4,11 @@
 #include "absl/status/status.h"
 #include "proto/facet/v1/generation.pb.h"
 #include "router/chat/chat_prompts.h"
+#include "router/group_directory.h"
+#include "router/media/media_prompts.h"
 #include "router/metrics.h"
 #include "router/prompt_builder.h"
+#include "router/request_context.h"
 #include "router/request_validator.h"
 #include "router/served_model.h"
 
@@ -18,16 +21,25 @@ class TextCalls {
  public:
   // All must outlive it.
   TextCalls(const ServedModel* model, const RequestValidator* validator,
-            const PromptBuilder* prompts, const ChatPrompts* chat, RouterMetrics* metrics)
-      : model_(model), validator_(validator), prompts_(prompts), chat_(chat), metrics_(metrics) {}
+            const PromptBuilder* prompts, const ChatPrompts* chat, MediaPrompts* media,
+            const GroupDirectory* groups, RouterMetrics* metrics)
+      : model_(model),
+        validator_(validator),
+        prompts_(prompts),
+        chat_(chat),
+        media_(media),
+        groups_(groups),
+        metrics_(metrics) {}
 
   absl::Status Tokenize(const v1::TokenizeRequest& request, v1::TokenizeResponse* response) const;
   absl::Status Detokenize(const v1::DetokenizeRequest& request,
                           v1::DetokenizeResponse* response) const;
-  // Counts prompts that are too long for the context too.
-  absl::Status CountTokens(const v1::CountTokensRequest& request,
+  // Counts prompts that are too long for the context too. With media it waits for encoders, and has
+  // the errors of MediaPrompts.
+  absl::Status CountTokens(const v1::CountTokensRequest& request, const RequestContext& context,
                            v1::CountTokensResponse* response) const;
-  // The prompt of a request that Chat would take, lengths in tokens aside. Errors as ChatPrompts'.
+  // The prompt of a request that Chat would take, lengths in tokens aside; a placeholder stands for
+  // each medium, which nobody looks at. Errors as ChatPrompts'.
   absl::Status RenderChat(const v1::ChatRequest& request, v1::RenderChatResponse* response) const;
 
  private:
@@ -35,6 +47,8 @@ class TextCalls {
   const RequestValidator* const validator_;
   const PromptBuilder* const prompts_;
   const ChatPrompts* const chat_;
+  MediaPrompts* const media_;
+  const GroupDirectory* const groups_;
   RouterMetrics* const metrics_;
 };
 

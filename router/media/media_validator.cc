@@ -47,7 +47,10 @@ absl::Status CheckFrames(const MediaInput& input) {
 absl::Status CheckSource(const ServedModel& model, const MediaInput& input) {
   switch (input.media->source_case()) {
     case v1::Media::kData:
-      if (input.media->data().empty()) return Wrong(input.field, ".data is empty");
+    case v1::Media::kUrl:
+      if (input.media->data().empty() && input.media->url().empty()) {
+        return Wrong(input.field, input.media->has_url() ? ".url" : ".data", " is empty");
+      }
       if (input.media->kind() == v1::Media::VIDEO && model.tokenizer == nullptr) {
         return absl::FailedPreconditionError(
             absl::StrCat(input.field, " is a video file; the checkpoint of model '", model.name,
@@ -56,12 +59,10 @@ absl::Status CheckSource(const ServedModel& model, const MediaInput& input) {
       return absl::OkStatus();
     case v1::Media::kFrames:
       return CheckFrames(input);
-    case v1::Media::kUrl:
-      return Wrong(input.field, ".url is set; this router fetches nothing; send the bytes in data");
     case v1::Media::SOURCE_NOT_SET:
       break;
   }
-  return Wrong(input.field, " has no source; set data, or frames of a video");
+  return Wrong(input.field, " has no source; set data, url, or frames of a video");
 }
 
 absl::Status CheckSettings(const MediaInput& input) {

@@ -74,6 +74,10 @@ absl::StatusOr<std::vector<internal::SoftTokens>> AudioEncoder::Run(absl::Span<c
   return soft;
 }
 
+int AudioEncoder::SoftCount(const Item& features) const {
+  return (static_cast<int>(features.size()) / kMelBands + 3) / 4;  // of four frames each
+}
+
 internal::SoftTokens* AudioEncoder::SoftOf(Response& response, int item) {
   return response.mutable_pieces(item);
 }

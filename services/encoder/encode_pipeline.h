@@ -17,11 +17,11 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/content_cache.h"
 #include "base/retry_after.h"
 #include "proto/facet/internal/encoder.pb.h"
 #include "router/task_pool.h"
 #include "services/encoder/batch_queue.h"
-#include "base/content_cache.h"
 #include "services/encoder/encoder_metrics.h"
 #include "services/encoder/still_wanted.h"
 
@@ -40,7 +40,9 @@ struct PreparedCall {
 //   StatusOr<PreparedCall<Item, Response>> Prepare(const Request&, const StillWanted&) const
 //                                                      thread-safe
 //   StatusOr<vector<SoftTokens>> Run(Span<const Item>) one an item; from one thread
+//   int SoftCount(const Item&) const                   rows that Run will give for it
 //   static SoftTokens* SoftOf(Response&, int item)     where an item's rows go
+//   static int Parts(const Response&)                  how many of them there are
 //   static void Count(const Response&, EncoderMetrics&)
 //
 // Thread-safe.
@@ -70,9 +72,9 @@ class EncodePipeline {
                [this](absl::Span<const Item> items) { return RunNetwork(items); }),
         decoders_(options.decode_threads, static_cast<size_t>(options.max_requests)) {}
 
-  // Fills `response`, then calls `done`, once, from whatever thread. Both messages must stay until
-  // then. Errors: ResourceExhausted, with the time to come again, if too much is under way; what
-  // `wanted` says; else the encoder's own.
+  // Fills `response`, but for the rows if the request asks for the counts alone, then calls `done`,
+  // once, from whatever thread. Both messages must stay until then. Errors: ResourceExhausted, with
+  // the time to come again, if too much is under way; what `wanted` says; else the encoder's own.
   void Encode(const Request& request, Response* response, StillWanted wanted, Done done) {
     auto call = std::make_shared<Call>();
     call->request = &request;
@@ -115,6 +117,7 @@ class EncodePipeline {
       metrics_.cache_hits.Increment();
       *call->response = *known;
       call->response->set_cached(true);
+      if (call->request->count_only()) DropRows(*call->response);
       return End(*call, absl::OkStatus());
     }
     metrics_.cache_misses.Increment();
@@ -123,6 +126,7 @@ class EncodePipeline {
     metrics_.decode_seconds.Observe(absl::ToDoubleSeconds(absl::Now() - begin));
     if (!prepared.ok()) return End(*call, prepared.status());
     call->prepared = std::move(prepared->response);
+    if (call->request->count_only()) return AnswerCounts(*call, prepared->items);
     metrics_.queue_depth.Increment(static_cast<double>(prepared->items.size()));
     const auto items = static_cast<double>(prepared->items.size());
     queue_.Submit(std::move(prepared->items), call->wanted,
@@ -130,6 +134,21 @@ class EncodePipeline {
                     metrics_.queue_depth.Decrement(items);
                     Answer(*call, std::move(soft));
                   });
+  }
+
+  void AnswerCounts(
+      Call& call,
+      const std::vector<typename BatchQueue<Item, internal::SoftTokens>::Costed>& items) {
+    *call.response = std::move(call.prepared);
+    for (size_t i = 0; i < items.size(); ++i) {
+      Encoder::SoftOf(*call.response, static_cast<int>(i))
+          ->set_count(encoder_->SoftCount(items[i].item));
+    }
+    End(call, absl::OkStatus());
+  }
+
+  static void DropRows(Response& response) {
+    for (int i = 0; i < Encoder::Parts(response); ++i) Encoder::SoftOf(response, i)->clear_rows();
   }
 
   absl::StatusOr<std::vector<internal::SoftTokens>> RunNetwork(absl::Span<const Item> items) {

@@ -12,6 +12,10 @@ namespace {
 // Of a request beside its media: field tags, timestamps of frames.
 constexpr int64_t kMessageOverhead = 1 << 20;
 
+// A router that knows its encoders by a DNS name looks it up again when a connection ends: so it
+// finds replicas that were added. Calls on the connection are not disturbed.
+constexpr absl::Duration kMaxConnectionAge = absl::Minutes(1);
+
 absl::Status CheckRange(const char* flag, int64_t value, int64_t least, int64_t most) {
   if (value >= least && value <= most) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -67,6 +71,7 @@ absl::StatusOr<std::unique_ptr<ServerShell>> MakeShell(const EncoderOptions& opt
   shell.services = {service};
   shell.grace_period = options.grace_period;
   shell.drain_delay = options.drain_delay;
+  shell.max_connection_age = kMaxConnectionAge;
   shell.max_receive_message_bytes = static_cast<int>(options.max_media_bytes + kMessageOverhead);
   return ServerShell::Create(shell);
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "grpcpp/grpcpp.h"
 #include "proto/facet/internal/encoder.grpc.pb.h"
 #include "services/encoder/encode_pipeline.h"
@@ -33,6 +34,8 @@ class EncoderService final : public Encoder::Service::CallbackService {
     EncodePipeline<Encoder>* const pipeline = this->pipeline();
     if (pipeline == nullptr) {
       reactor->End(Loading());
+    } else if (const absl::Status expected = CheckExpected(request->expected()); !expected.ok()) {
+      reactor->End(expected);
     } else {
       pipeline->Encode(*request, response, reactor->MakeStillWanted(),
                        [reactor](const absl::Status& status) { reactor->End(status); });
@@ -51,6 +54,22 @@ class EncoderService final : public Encoder::Service::CallbackService {
   }
 
  private:
+  // Rows of another checkpoint would be nonsense to the model that reads them.
+  absl::Status CheckExpected(const internal::ExpectedEncoder& expected) const {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!expected.fingerprint().empty() && expected.fingerprint() != info_.fingerprint()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("it serves checkpoint ", info_.fingerprint(), " (", info_.model_name(),
+                       "), not ", expected.fingerprint()));
+    }
+    if (!expected.dtype().empty() && expected.dtype() != info_.dtype()) {
+      return absl::FailedPreconditionError(absl::StrCat("it computes in ", info_.dtype(),
+                                                        " (--dtype), and the shard groups in ",
+                                                        expected.dtype()));
+    }
+    return absl::OkStatus();
+  }
+
   static absl::Status Loading() { return absl::UnavailableError("the encoder is loading"); }
 
   EncodePipeline<Encoder>* pipeline() const {

@@ -3,13 +3,27 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "router/chat/chat_work.h"
 #include "services/router/call_metadata.h"
 
 namespace facet {
 namespace {
+
+// A call with one answer. gRPC owns it until OnDone, which deletes it.
+class UnaryReactor final : public grpc::ServerUnaryReactor {
+ public:
+  std::stop_token cancelled() const { return cancelled_.get_token(); }
+
+ private:
+  void OnCancel() override { cancelled_.request_stop(); }
+  void OnDone() override { delete this; }
+
+  std::stop_source cancelled_;
+};
 
 // Writes the output of one GenerationCall, whose messages are Responses, to its stream: one write
 // at a time, the next when the last is done.
@@ -149,44 +163,53 @@ grpc::ServerWriteReactor<v1::ChatResponse>* GenerationService::Chat(
 grpc::ServerUnaryReactor* GenerationService::RenderChat(grpc::CallbackServerContext* context,
                                                         const v1::ChatRequest* request,
                                                         v1::RenderChatResponse* response) {
-  return RunUnary("RenderChat", context, [request, response](const TextCalls& calls) {
-    return calls.RenderChat(*request, response);
-  });
+  return RunUnary("RenderChat", context, /*has_media=*/false,
+                  [request, response](const TextCalls& calls, const RequestContext&) {
+                    return calls.RenderChat(*request, response);
+                  });
 }
 
 grpc::ServerUnaryReactor* GenerationService::Tokenize(grpc::CallbackServerContext* context,
                                                       const v1::TokenizeRequest* request,
                                                       v1::TokenizeResponse* response) {
-  return RunUnary("Tokenize", context, [request, response](const TextCalls& calls) {
-    return calls.Tokenize(*request, response);
-  });
+  return RunUnary("Tokenize", context, /*has_media=*/false,
+                  [request, response](const TextCalls& calls, const RequestContext&) {
+                    return calls.Tokenize(*request, response);
+                  });
 }
 
 grpc::ServerUnaryReactor* GenerationService::Detokenize(grpc::CallbackServerContext* context,
                                                         const v1::DetokenizeRequest* request,
                                                         v1::DetokenizeResponse* response) {
-  return RunUnary("Detokenize", context, [request, response](const TextCalls& calls) {
-    return calls.Detokenize(*request, response);
-  });
+  return RunUnary("Detokenize", context, /*has_media=*/false,
+                  [request, response](const TextCalls& calls, const RequestContext&) {
+                    return calls.Detokenize(*request, response);
+                  });
 }
 
 grpc::ServerUnaryReactor* GenerationService::CountTokens(grpc::CallbackServerContext* context,
                                                          const v1::CountTokensRequest* request,
                                                          v1::CountTokensResponse* response) {
-  return RunUnary("CountTokens", context, [request, response](const TextCalls& calls) {
-    return calls.CountTokens(*request, response);
-  });
+  const bool has_media = !request->media().empty() || !MediaOf(request->chat()).empty();
+  return RunUnary("CountTokens", context, has_media,
+                  [request, response](const TextCalls& calls, const RequestContext& of_call) {
+                    return calls.CountTokens(*request, of_call, response);
+                  });
 }
 
 grpc::ServerUnaryReactor* GenerationService::RunUnary(
-    const char* method, grpc::CallbackServerContext* context,
-    std::function<absl::Status(const TextCalls&)> call) {
+    const char* method, grpc::CallbackServerContext* context, bool has_media,
+    std::function<absl::Status(const TextCalls&, const RequestContext&)> call) {
   // Request and response live until Finish, which a cancelled call too waits for.
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  router_->RunUnary(method, TakeRequestContext(*context), std::move(call),
-                    [context, reactor](const absl::Status& status) {
-                      reactor->Finish(FinalStatus(status, *context));
-                    });
+  auto* const reactor = new UnaryReactor;
+  RequestContext of_call = TakeRequestContext(*context);
+  of_call.cancelled = reactor->cancelled();
+  router_->RunUnary(
+      method, of_call, has_media,
+      [call = std::move(call), of_call](const TextCalls& calls) { return call(calls, of_call); },
+      [context, reactor](const absl::Status& status) {
+        reactor->Finish(FinalStatus(status, *context));
+      });
   return reactor;
 }
 

@@ -32,8 +32,9 @@ class GenerationService final : public v1::Generation::CallbackService {
                                         v1::CountTokensResponse* response) override;
 
  private:
-  grpc::ServerUnaryReactor* RunUnary(const char* method, grpc::CallbackServerContext* context,
-                                     std::function<absl::Status(const TextCalls&)> call);
+  grpc::ServerUnaryReactor* RunUnary(
+      const char* method, grpc::CallbackServerContext* context, bool has_media,
+      std::function<absl::Status(const TextCalls&, const RequestContext&)> call);
 
   Router* const router_;
 };

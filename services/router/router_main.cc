@@ -60,9 +60,11 @@ ABSL_FLAG(int, max_prompt_bytes, 4 << 20,
 ABSL_FLAG(int, max_message_bytes, 16 << 20,
           "Bytes of one received message; a larger one is refused with RESOURCE_EXHAUSTED.");
 ABSL_FLAG(std::string, vision_encoders, "",
-          "host:port of each vision encoder, separated by commas; empty: no images and no video.");
+          "host:port of each vision encoder, or dns:///name:port of several, separated by commas; "
+          "empty: no images and no video.");
 ABSL_FLAG(std::string, audio_encoders, "",
-          "host:port of each audio encoder, separated by commas; empty: no audio.");
+          "host:port of each audio encoder, or dns:///name:port of several, separated by commas; "
+          "empty: no audio.");
 ABSL_FLAG(facet::ByteSize, max_media_bytes,
           facet::ByteSize{facet::MediaPrompts::Options().max_media_bytes},
           "Most bytes of the media of one request together, at most 1GiB; a message may be as much "
@@ -71,12 +73,30 @@ ABSL_FLAG(int, image_budget, 0,
           "Most soft tokens of an image that asks for no number of its own: 70, 140, 280, 560 or "
           "1120; 0: what the checkpoint says.");
 ABSL_FLAG(facet::ByteSize, media_cache_bytes,
-          facet::ByteSize{facet::MediaPrompts::Options().cache_bytes},
+          facet::ByteSize{facet::MediaEncoders::Options().cache_bytes},
           "Memory for soft tokens of media seen before; 0: none.");
 ABSL_FLAG(int, media_requests, 32,
           "Requests whose media are encoded at the same time; others wait.");
-ABSL_FLAG(absl::Duration, encode_timeout, facet::MediaPrompts::Options().timeout,
+ABSL_FLAG(absl::Duration, encode_timeout, facet::MediaEncoders::Options().timeout,
           "How long the media of a request may take to encode, whatever its deadline.");
+ABSL_FLAG(absl::Duration, encoder_timeout, facet::MediaEncoders::Options().ping_timeout,
+          "An encoder that answers no ping for this long while it is at work is lost: what it was "
+          "asked is tried once on another.");
+ABSL_FLAG(std::string, media_url_hosts, "",
+          "Hosts that media may be fetched from by http and https, separated by commas: "
+          "example.com, *.example.com (the names below it), * (all); with :port that port, else "
+          "80 and 443 alone. Empty: nothing is fetched.");
+ABSL_FLAG(
+    std::string, media_url_allow_private, "",
+    "Addresses (10.1.2.3) and ranges (10.0.0.0/8, fd00::/8) that may be fetched from although "
+    "they are private, separated by commas; all others must be public.");
+ABSL_FLAG(absl::Duration, media_url_timeout, facet::MediaFetcher::Options().timeout,
+          "How long a medium may take to fetch, redirects included.");
+ABSL_FLAG(int, media_downloads, facet::MediaFetcher::Options().threads,
+          "Media that are fetched at the same time; others wait.");
+ABSL_FLAG(
+    std::string, media_file_roots, "",
+    "Folders below which files may be given as file: URLs, separated by commas. Empty: none.");
 ABSL_FLAG(int, max_buffered_tokens, 1024,
           "Tokens that may wait for a caller that reads slowly, all its completions together; with "
           "more its request is paused, and goes on when a quarter is left.");
@@ -107,14 +127,21 @@ int MaxMessageBytes() {
   return static_cast<int>(std::min<int64_t>(bytes + media, std::numeric_limits<int>::max()));
 }
 
-MediaPrompts::Options MediaOptions() {
+absl::StatusOr<MediaPrompts::Options> MediaOptions() {
   MediaPrompts::Options options;
-  options.vision_encoders = Addresses(absl::GetFlag(FLAGS_vision_encoders));
-  options.audio_encoders = Addresses(absl::GetFlag(FLAGS_audio_encoders));
   options.max_media_bytes = absl::GetFlag(FLAGS_max_media_bytes).bytes;
   options.image_budget = absl::GetFlag(FLAGS_image_budget);
-  options.cache_bytes = absl::GetFlag(FLAGS_media_cache_bytes).bytes;
-  options.timeout = absl::GetFlag(FLAGS_encode_timeout);
+  options.encoders.vision = Addresses(absl::GetFlag(FLAGS_vision_encoders));
+  options.encoders.audio = Addresses(absl::GetFlag(FLAGS_audio_encoders));
+  options.encoders.cache_bytes = absl::GetFlag(FLAGS_media_cache_bytes).bytes;
+  options.encoders.timeout = absl::GetFlag(FLAGS_encode_timeout);
+  options.encoders.ping_timeout = absl::GetFlag(FLAGS_encoder_timeout);
+  options.urls.timeout = absl::GetFlag(FLAGS_media_url_timeout);
+  options.urls.threads = absl::GetFlag(FLAGS_media_downloads);
+  FACET_ASSIGN_OR_RETURN(
+      options.urls.rules,
+      UrlRules::Parse(absl::GetFlag(FLAGS_media_url_hosts), absl::GetFlag(FLAGS_media_file_roots),
+                      absl::GetFlag(FLAGS_media_url_allow_private)));
   return options;
 }
 
@@ -151,7 +178,7 @@ absl::StatusOr<Router::Options> RouterOptions() {
       threads != 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   options.limits.max_prompt_bytes =
       static_cast<size_t>(std::max(0, absl::GetFlag(FLAGS_max_prompt_bytes)));
-  options.media = MediaOptions();
+  FACET_ASSIGN_OR_RETURN(options.media, MediaOptions());
   options.media_requests = absl::GetFlag(FLAGS_media_requests);
   options.max_buffered_tokens = absl::GetFlag(FLAGS_max_buffered_tokens);
   options.max_read_pause = absl::GetFlag(FLAGS_max_read_pause);

@@ -74,6 +74,8 @@ struct ServerShellOptions {
   absl::Duration failure_linger = absl::Seconds(1);
   // Of one received message; a larger one is RESOURCE_EXHAUSTED. Sent ones are not limited here.
   int max_receive_message_bytes = 16 << 20;
+  // Then a connection is given up, once its calls have ended, so that clients look up names anew.
+  absl::Duration max_connection_age = absl::InfiniteDuration();
   // null: plain text.
   std::shared_ptr<grpc::ServerCredentials> credentials;
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
+#include "model/media/image_size.h"
 #include "services/encoder/soft_rows.h"
 
 namespace facet {
@@ -41,6 +42,10 @@ absl::StatusOr<std::vector<internal::SoftTokens>> VisionEncoder::Run(
   std::vector<internal::SoftTokens> soft;
   for (const SoftImage& image : encoded) soft.push_back(ToWire(image.soft, image.count, row_type_));
   return soft;
+}
+
+int VisionEncoder::SoftCount(const RgbImage& image) const {
+  return SoftTokensOf({image.height, image.width}, tower_->config().patches);
 }
 
 internal::SoftTokens* VisionEncoder::SoftOf(Response& response, int item) {

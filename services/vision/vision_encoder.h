@@ -7,10 +7,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "base/content_cache.h"
 #include "base/dtype.h"
 #include "proto/facet/internal/encoder.grpc.pb.h"
 #include "proto/facet/internal/encoder.pb.h"
-#include "base/content_cache.h"
 #include "services/encoder/encode_pipeline.h"
 #include "services/encoder/encoder_metrics.h"
 #include "services/encoder/still_wanted.h"
@@ -39,6 +39,8 @@ class VisionEncoder {
   absl::StatusOr<PreparedCall<Item, Response>> Prepare(const Request& request,
                                                        const StillWanted& wanted) const;
   absl::StatusOr<std::vector<internal::SoftTokens>> Run(absl::Span<const Item> images);
+  int SoftCount(const Item& image) const;
+  static int Parts(const Response& response) { return response.images_size(); }
   static internal::SoftTokens* SoftOf(Response& response, int item);
   static void Count(const Response& response, EncoderMetrics& metrics);
 
