@@ -194,7 +194,7 @@ void GenerationCall::OnOutputLocked(const internal::SequenceOutput& output) {
 
 void GenerationCall::StartedLocked(const internal::Started& started) {
   queue_ = absl::Seconds(started.queue_seconds());
-  output_->Started(started.cached_tokens());
+  output_->Started(started.cached_tokens(), started.not_enforced());
 }
 
 void GenerationCall::TakeTokensLocked(const internal::SequenceOutput& output) {
