@@ -35,7 +35,7 @@ absl::StatusOr<PageDemand> PoolsFor(const ShardOptions& options, const ModelConf
   budget.bytes = options.kv_cache_bytes;
   budget.context_tokens = context;
   budget.typical_tokens = std::min(context, kTypicalTokens);
-  budget.chunk_tokens = options.max_step_tokens;
+  budget.chunk_tokens = options.StepTokens(config);
   return PoolsForBytes(config, slice, options.page_tokens, options.kv_type(), budget);
 }
 
@@ -91,7 +91,7 @@ absl::Status SizePools(const ShardOptions& options, RankSetup& setup) {
   }
   FACET_ASSIGN_OR_RETURN(const PageDemand most,
                          PoolsForSequences(setup.config, options.page_tokens, options.max_running,
-                                           setup.context_length, options.max_step_tokens));
+                                           setup.context_length, options.StepTokens(setup.config)));
   setup.rank.global_pages = std::min(pools->global, most.global);
   setup.rank.sliding_pages = std::min(pools->sliding, most.sliding);
   return absl::OkStatus();
@@ -145,10 +145,10 @@ absl::StatusOr<RankSetup> PrepareRank(const ShardOptions& options) {
   setup.rank.mode = options.mode();
   setup.rank.kv_dtype = options.kv_type();
   setup.rank.page_tokens = options.page_tokens;
-  setup.rank.max_step_tokens = options.max_step_tokens;
+  setup.rank.max_step_tokens = options.StepTokens(setup.config);
   // Every running request may want one, and prompts whose log-probabilities are asked for more.
   setup.rank.max_logit_rows =
-      std::min(options.max_step_tokens, std::max(options.max_running, kLogitRows));
+      std::min(setup.rank.max_step_tokens, std::max(options.max_running, kLogitRows));
   FACET_RETURN_IF_ERROR(SizePools(options, setup));
   FACET_ASSIGN_OR_RETURN(setup.plan, PlanMemory(setup.config, setup.rank, tensors.Head().dtype));
   return setup;
@@ -179,7 +179,7 @@ BootstrapOptions MakeBootstrapOptions(const ShardOptions& options, const RankSet
 
 Scheduler::Options MakeSchedulerOptions(const ShardOptions& options, const RankSetup& setup) {
   Scheduler::Options out;
-  out.max_step_tokens = options.max_step_tokens;
+  out.max_step_tokens = setup.rank.max_step_tokens;
   out.max_running_sequences = options.max_running;
   out.max_logit_rows = setup.rank.max_logit_rows;
   out.max_queue = options.max_queue;
@@ -201,7 +201,7 @@ MediaLimits MakeMediaLimits(const ShardOptions& options, const ModelConfig& conf
   }
   if (config.has_audio) out.audio_token_id = config.audio_token_id;
   out.has_blocks = config.bidirectional_vision;
-  out.max_block_tokens = out.has_blocks ? options.max_step_tokens - options.max_running : 0;
+  out.max_block_tokens = out.has_blocks ? options.StepTokens(config) - options.max_running : 0;
   out.max_bytes = options.max_media_bytes;
   return out;
 }

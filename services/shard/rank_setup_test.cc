@@ -158,7 +158,22 @@ TEST(RankSetupTest, MediaAreTakenAsFarAsTheCheckpointHasTheirPart) {
   EXPECT_FALSE(audio.image_token_id.has_value());
   EXPECT_EQ(audio.audio_token_id, 9);
   EXPECT_TRUE(audio.has_blocks);
-  EXPECT_EQ(audio.max_block_tokens, options.max_step_tokens - options.max_running);
+  EXPECT_EQ(audio.max_block_tokens, 512 - options.max_running);
+}
+
+TEST(RankSetupTest, AStepHasRoomForTheLargestImageUnlessItIsSetOtherwise) {
+  ModelConfig config;
+  config.has_vision = true;
+  ShardOptions options = Options();
+  EXPECT_EQ(options.StepTokens(config), 512);
+  config.bidirectional_vision = true;
+  for (const int running : {1, 64, 512}) {
+    options.max_running = running;
+    EXPECT_EQ(MakeMediaLimits(options, config).max_block_tokens, 1120);
+  }
+  options.max_running = 10;
+  options.max_step_tokens = 290;
+  EXPECT_EQ(MakeMediaLimits(options, config).max_block_tokens, 280);
 }
 
 TEST(AvailableMemoryTest, IsAPlausibleNumber) {

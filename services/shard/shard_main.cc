@@ -67,9 +67,10 @@ ABSL_FLAG(
     int, max_step_tokens, facet::Defaults().max_step_tokens,
     "Most tokens computed in one step, all requests together. Larger: faster prompts; smaller: "
     "steadier streams and less memory. Models that see images both ways (26B-A4B, 31B) compute an "
-    "image in one step: it may have as many soft tokens as this less --max_running.");
+    "image in one step: it may have as many soft tokens as this less --max_running. 0: 512, or for "
+    "those models 1120 more than --max_running.");
 ABSL_FLAG(int, max_running, facet::Defaults().max_running,
-          "Most requests that run at a time; at most --max_step_tokens.");
+          "Most requests that run at a time; at most --max_step_tokens, or 512 if that is 0.");
 ABSL_FLAG(int, max_queue, facet::Defaults().max_queue,
           "Most requests that wait beyond those; more are refused with RESOURCE_EXHAUSTED.");
 ABSL_FLAG(int, max_queue_tokens, facet::Defaults().max_queue_tokens,

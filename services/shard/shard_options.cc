@@ -6,9 +6,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "model/media/image_size.h"
 
 namespace facet {
 namespace {
+
+constexpr int kUsualStepTokens = 512;
+constexpr int kMostStepTokens = 1 << 20;
 
 absl::Status CheckChoice(const char* flag, const std::string& value,
                          std::initializer_list<const char*> choices) {
@@ -50,8 +54,9 @@ absl::Status ShardOptions::Validate() const {
   FACET_RETURN_IF_ERROR(CheckChoice("collective", collective, {"auto", "shm", "gloo"}));
   FACET_RETURN_IF_ERROR(CheckRange("threads", threads, 0, 1024));
   FACET_RETURN_IF_ERROR(CheckRange("page_tokens", page_tokens, 1, 4096));
-  FACET_RETURN_IF_ERROR(CheckRange("max_step_tokens", max_step_tokens, 1, 1 << 20));
-  FACET_RETURN_IF_ERROR(CheckRange("max_running", max_running, 1, max_step_tokens));
+  FACET_RETURN_IF_ERROR(CheckRange("max_step_tokens", max_step_tokens, 0, kMostStepTokens));
+  FACET_RETURN_IF_ERROR(CheckRange("max_running", max_running, 1,
+                                   max_step_tokens == 0 ? kUsualStepTokens : max_step_tokens));
   FACET_RETURN_IF_ERROR(CheckRange("max_queue", max_queue, 1, 1 << 20));
   FACET_RETURN_IF_ERROR(CheckRange("max_queue_tokens", max_queue_tokens, 1, 1 << 30));
   FACET_RETURN_IF_ERROR(CheckRange("max_context", max_context, 0, 1 << 30));
@@ -69,6 +74,12 @@ absl::Status ShardOptions::Validate() const {
   FACET_RETURN_IF_ERROR(CheckDuration("step_timeout", step_timeout, 100 * ms, day));
   FACET_RETURN_IF_ERROR(CheckDuration("grace_period", grace_period, absl::ZeroDuration(), day));
   return CheckDuration("drain_delay", drain_delay, absl::ZeroDuration(), grace_period);
+}
+
+int ShardOptions::StepTokens(const ModelConfig& config) const {
+  if (max_step_tokens != 0) return max_step_tokens;
+  const bool has_blocks = config.has_vision && config.bidirectional_vision;
+  return has_blocks ? kImageBudgets.back() + max_running : kUsualStepTokens;
 }
 
 ComputeMode ShardOptions::mode() const {

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/dtype.h"
+#include "model/config.h"
 #include "shard/group/join_registry.h"
 #include "shard/transformer/rank_options.h"
 
@@ -32,7 +33,7 @@ struct ShardOptions {
   int threads = 0;                // 0: one a core
 
   int page_tokens = 16;
-  int max_step_tokens = 512;
+  int max_step_tokens = 0;  // 0: what suits the model
   int max_running = 64;
   int max_queue = 256;
   int max_queue_tokens = 1 << 24;  // of prompts that have not been started
@@ -56,6 +57,10 @@ struct ShardOptions {
 
   // InvalidArgument names the flag, its value and what is allowed. Checks what needs no model.
   absl::Status Validate() const;
+
+  // max_step_tokens, or what is chosen for this model: room for its largest image beside all
+  // running requests, where it sees images both ways.
+  int StepTokens(const ModelConfig& config) const;
 
   // Of valid options.
   ComputeMode mode() const;

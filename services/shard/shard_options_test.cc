@@ -51,7 +51,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"collective", [](auto& o) { o.collective = "mpi"; }, "--collective is 'mpi'"},
         {"threads", [](auto& o) { o.threads = -1; }, "--threads is -1"},
         {"page_tokens", [](auto& o) { o.page_tokens = 0; }, "--page_tokens is 0"},
-        {"step", [](auto& o) { o.max_step_tokens = 0; }, "--max_step_tokens is 0"},
+        {"step", [](auto& o) { o.max_step_tokens = -1; }, "--max_step_tokens is -1"},
         {"running", [](auto& o) { o.max_running = 513; },
          "--max_running is 513; allowed: 1 to 512"},
         {"queue", [](auto& o) { o.max_queue = 0; }, "--max_queue is 0"},
@@ -73,6 +73,14 @@ INSTANTIATE_TEST_SUITE_P(
         {"delay", [](auto& o) { o.drain_delay = absl::Hours(2); }, "--drain_delay is 2h"},
     }),
     [](const auto& info) { return info.param.name; });
+
+TEST(ShardOptionsTest, AsManyMayRunAsAStepHasTokens) {
+  ShardOptions options = Good();
+  options.max_running = options.max_step_tokens = 2000;
+  EXPECT_THAT(options.Validate(), IsOk());
+  options.max_running = 2001;
+  EXPECT_FALSE(options.Validate().ok());
+}
 
 TEST(ShardOptionsTest, RankZeroNeedsNoLeader) {
   ShardOptions options = Good();
