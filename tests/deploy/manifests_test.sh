@@ -14,6 +14,16 @@ for dockerfile in deploy/images/*.Dockerfile; do
   check "$venv/bin/hadolint" "$dockerfile"
 done
 check "$venv/bin/yamllint" --strict deploy/kubernetes deploy/prometheus
+check "$venv/bin/python3" -B tests/deploy/manifests_test.py
+for change in 's/facet-vision.facet/facet-visions.facet/' 's/--grace_period/--grace_perio/'; do
+  broken=$TEST_TMPDIR/broken
+  rm -rf "$broken" && mkdir -p "$broken" && cp -rL deploy docs tests "$broken"
+  sed -i "$change" "$broken/deploy/kubernetes/router.yaml"
+  if (cd "$broken" && "$venv/bin/python3" -B tests/deploy/manifests_test.py) >/dev/null 2>&1; then
+    echo "FAILED: manifests that do not fit passed: $change"
+    failed=1
+  fi
+done
 
 # A validator that lets everything pass would prove nothing.
 broken=$TEST_TMPDIR/broken.yaml
