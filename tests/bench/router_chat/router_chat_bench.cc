@@ -1,5 +1,6 @@
 // What a chat costs in the router: a router_main of its own, and a shard group that follows a
-// script. CPU time is that of the router's process; times are those that a caller sees.
+// script. CPU time is that of the router's process; times are those that a caller sees. Then the
+// same of bare_relay, which is what gRPC alone costs.
 //
 //   bazel run //tests/bench/router_chat:router_chat_bench
 //
@@ -24,6 +25,7 @@
 #include "nlohmann/json.hpp"
 #include "router/served_model.h"
 #include "router/testing/fake_shard_engine.h"
+#include "services/serving/callback_threads.h"
 #include "tests/bench/router_chat/chat_load.h"
 #include "tests/testing/process.h"
 
@@ -127,11 +129,12 @@ class StepWriter {
 // A router in front of one scripted group.
 class Bench {
  public:
-  Bench(const std::string& model_dir, const ServedModel& model, FakeShardEngine::OnSubmit script)
+  Bench(const std::string& program, const std::string& model_dir, const ServedModel& model,
+        FakeShardEngine::OnSubmit script)
       : engine_(model, std::move(script)) {
     const std::string port_file = testing::MakeTestDir() + "/ports";
     auto router = testing::ChildProcess::Start(
-        {.argv = {testing::BinaryPath("services/router/router_main"), "--model=" + model_dir,
+        {.argv = {testing::BinaryPath(program), "--model=" + model_dir,
                   "--groups=" + engine_.address(), "--listen=127.0.0.1:0",
                   "--metrics=", "--max_requests=2000", "--port_file=" + port_file}});
     FACET_CHECK(router.ok()) << router.status();
@@ -185,7 +188,8 @@ void FirstTokens(Bench& bench) {
   print("prompt of 6000 words", RunConcurrent(bench.stub(), UserMessage(Words(6000), 1), 50, 1));
 }
 
-void Streams(const std::string& model_dir, const ServedModel& model, absl::Duration pause) {
+void Streams(const std::string& program, const std::string& model_dir, const ServedModel& model,
+             absl::Duration pause) {
   const int32_t token = SomeTextToken(model);
   StepWriter writer(token, pause);
   std::mutex mutex;
@@ -198,7 +202,7 @@ void Streams(const std::string& model_dir, const ServedModel& model, absl::Durat
     lock.unlock();
     (first ? AnswersAtOnce(token) : writer.on_submit())(engine, request);
   };
-  Bench bench(model_dir, model, script);
+  Bench bench(program, model_dir, model, script);
   const absl::Duration before = bench.cpu();
   const auto result = RunConcurrent(bench.stub(), UserMessage("Hi", kSteps), kStreams, kStreams);
   std::printf("%d streams, a step every %s: %.2f us of CPU a token; %d failed\n", kStreams,
@@ -210,19 +214,26 @@ void Streams(const std::string& model_dir, const ServedModel& model, absl::Durat
 }  // namespace facet
 
 int main() {
+  facet::KeepCallbackThreads();
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   const char* const chosen = std::getenv("FACET_BENCH_MODEL");
   const std::string model_dir =
       facet::MakeModelDir(chosen != nullptr ? chosen : "tests/golden/demo");
   const auto model = facet::LoadServedModel(model_dir, "");
   FACET_CHECK(model.ok()) << model.status();
   std::printf("load of the machine before: %.1f\n", facet::Load());
-  {
-    facet::Bench bench(model_dir, **model, facet::AnswersAtOnce(facet::SomeTextToken(**model)));
-    facet::ShortChats(bench);
-    facet::FirstTokens(bench);
+  for (const char* program :
+       {"services/router/router_main", "tests/bench/router_chat/bare_relay"}) {
+    std::printf("%s\n", program);
+    {
+      facet::Bench bench(program, model_dir, **model,
+                         facet::AnswersAtOnce(facet::SomeTextToken(**model)));
+      facet::ShortChats(bench);
+      facet::FirstTokens(bench);
+    }
+    facet::Streams(program, model_dir, **model, absl::Milliseconds(5));
+    facet::Streams(program, model_dir, **model, absl::Milliseconds(20));
   }
-  facet::Streams(model_dir, **model, absl::Milliseconds(5));
-  facet::Streams(model_dir, **model, absl::Milliseconds(20));
   std::printf("load of the machine after: %.1f\n", facet::Load());
   return 0;
 }
