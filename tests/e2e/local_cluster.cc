@@ -77,20 +77,24 @@ absl::Status LocalCluster::StartGroup(const ClusterOptions& options, int group) 
 }
 
 absl::Status LocalCluster::StartEncoder(const ClusterOptions& options, const std::string& kind) {
-  const std::string port_file = absl::StrCat(dir_, "/", kind, ".ports");
+  const std::string port_file = absl::StrCat(dir_, "/", kind, encoders_.size(), ".ports");
+  const std::string& model = options.encoder_model.empty() ? options.model : options.encoder_model;
+  std::vector<std::string> argv = {BinaryPath(absl::StrCat("services/", kind, "/", kind, "_main")),
+                                   absl::StrCat("--model=", model),
+                                   "--threads=1",
+                                   "--decode_threads=1",
+                                   "--listen=127.0.0.1:0",
+                                   "--metrics=127.0.0.1:0",
+                                   absl::StrCat("--port_file=", port_file)};
+  argv.insert(argv.end(), options.encoder_flags.begin(), options.encoder_flags.end());
   Rank started;
-  FACET_ASSIGN_OR_RETURN(
-      started.process,
-      ChildProcess::Start({{BinaryPath(absl::StrCat("services/", kind, "/", kind, "_main")),
-                            absl::StrCat("--model=", options.model), "--threads=1",
-                            "--decode_threads=1", "--listen=127.0.0.1:0", "--metrics=127.0.0.1:0",
-                            absl::StrCat("--port_file=", port_file)}}));
+  FACET_ASSIGN_OR_RETURN(started.process, ChildProcess::Start({argv}));
   FACET_ASSIGN_OR_RETURN(started.ports, WaitForPorts(port_file, kStartLimit, *started.process));
   if (!HealthClient(started.ports.grpc_address()).WaitFor("", "SERVING", kStartLimit)) {
     return absl::DeadlineExceededError(
         absl::StrCat("the ", kind, " encoder is not ready\n", started.process->Output()));
   }
-  encoder_flags_.push_back(absl::StrCat("--", kind, "_encoders=", started.ports.grpc_address()));
+  encoder_addresses_[kind].push_back(started.ports.grpc_address());
   encoders_.push_back(std::move(started));
   return absl::OkStatus();
 }
@@ -107,7 +111,9 @@ absl::Status LocalCluster::StartRouter(const ClusterOptions& options) {
       "--metrics=127.0.0.1:0",
       absl::StrCat("--port_file=", port_file),
   };
-  argv.insert(argv.end(), encoder_flags_.begin(), encoder_flags_.end());
+  for (const auto& [kind, addresses] : encoder_addresses_) {
+    argv.push_back(absl::StrCat("--", kind, "_encoders=", absl::StrJoin(addresses, ",")));
+  }
   argv.insert(argv.end(), options.router_flags.begin(), options.router_flags.end());
   FACET_ASSIGN_OR_RETURN(router_, ChildProcess::Start({argv}));
   FACET_ASSIGN_OR_RETURN(router_ports_, WaitForPorts(port_file, kStartLimit, *router_));

@@ -3,6 +3,7 @@
 
 // A whole cluster of real processes on loopback: a router and shard groups.
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,8 +23,10 @@ struct ClusterOptions {
   int groups = 1;
   std::vector<std::string> router_flags = {};
   std::vector<std::string> shard_flags = {};
-  // "vision", "audio": their binaries are `data` of the test.
+  // "vision", "audio", each a process: their binaries are `data` of the test.
   std::vector<std::string> encoders = {};
+  std::vector<std::string> encoder_flags = {};  // of all of them
+  std::string encoder_model = {};               // empty: the same
 };
 
 // Everything ends when it goes. The test's target lists both services' binaries as `data`.
@@ -61,7 +64,7 @@ class LocalCluster {
   std::string dir_;
   std::vector<std::vector<Rank>> ranks_;
   std::vector<Rank> encoders_;
-  std::vector<std::string> encoder_flags_;  // of the router
+  std::map<std::string, std::vector<std::string>> encoder_addresses_;  // by kind
   std::unique_ptr<ChildProcess> router_;
   ServerPorts router_ports_;
   std::string router_address_;
