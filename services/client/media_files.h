@@ -13,7 +13,7 @@
 
 namespace facet {
 
-// The media of a request as files of this machine.
+// The media of a request as files of this machine, or as URLs that the router fetches.
 struct MediaFiles {
   std::vector<std::string> images, audio, videos;
   std::optional<int32_t> image_budget;
