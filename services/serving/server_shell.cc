@@ -9,13 +9,13 @@
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "services/serving/connection_limits.h"
 #include "services/serving/event_pipe.h"
 #include "services/serving/metrics_page.h"
 #include "services/serving/port_file.h"
 #include "services/serving/process_metrics.h"
-#include "services/serving/reflection.h"
 #include "services/serving/server_shell_control.h"
 #include "services/serving/stop_signals.h"
 
@@ -28,7 +28,7 @@ constexpr char kReadiness[] = "readiness";
 void InstallServerPlugins() {
   static const bool installed = [] {
     grpc::EnableDefaultHealthCheckService(true);
-    InstallReflection();
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     return true;
   }();
   (void)installed;
