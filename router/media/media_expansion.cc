@@ -73,9 +73,10 @@ void AddMedia(std::vector<internal::MediaSpan> spans, internal::SubmitRequest* s
 absl::StatusOr<std::vector<size_t>> MatchPlaceholders(const ModelConfig& config,
                                                       absl::Span<const int32_t> prompt,
                                                       const MediaInputs& inputs) {
+  const PlaceholderKinds kinds(config);
   std::vector<v1::Media::Kind> wanted;
   for (const int32_t id : prompt) {
-    const v1::Media::Kind kind = KindOfPlaceholder(config, id);
+    const v1::Media::Kind kind = kinds.Of(id);
     if (kind != v1::Media::KIND_UNSPECIFIED) wanted.push_back(kind);
   }
   std::vector<size_t> out(wanted.size());
@@ -105,10 +106,11 @@ std::string FrameTime(double seconds) {
 absl::StatusOr<ExpandedPrompt> ExpandPrompt(
     const ModelConfig& config, absl::Span<const int32_t> prompt,
     absl::Span<const std::shared_ptr<const EncodedMedium>> media, const TokenizeText& tokenize) {
+  const PlaceholderKinds kinds(config);
   ExpandedPrompt out;
   size_t next = 0;
   for (const int32_t id : prompt) {
-    const v1::Media::Kind kind = KindOfPlaceholder(config, id);
+    const v1::Media::Kind kind = kinds.Of(id);
     if (kind == v1::Media::KIND_UNSPECIFIED) {
       out.token_ids.push_back(id);
       continue;

@@ -30,12 +30,11 @@ std::optional<MediaTokens> TokensOf(const ModelConfig& config, v1::Media::Kind k
   return MediaTokens{*placeholder, *begin, *end};
 }
 
-v1::Media::Kind KindOfPlaceholder(const ModelConfig& config, int32_t token_id) {
+PlaceholderKinds::PlaceholderKinds(const ModelConfig& config) {
   for (const v1::Media::Kind kind : kKinds) {
     const std::optional<MediaTokens> tokens = TokensOf(config, kind);
-    if (tokens.has_value() && tokens->placeholder == token_id) return kind;
+    if (tokens.has_value()) placeholders_.push_back({tokens->placeholder, kind});
   }
-  return v1::Media::KIND_UNSPECIFIED;
 }
 
 std::string AcceptedMedia(const ModelConfig& config) {

@@ -23,8 +23,26 @@ struct MediaTokens {
 // nullopt: the model does not take media of this kind.
 std::optional<MediaTokens> TokensOf(const ModelConfig& config, v1::Media::Kind kind);
 
-// The kind whose placeholder this token is; KIND_UNSPECIFIED: it is none.
-v1::Media::Kind KindOfPlaceholder(const ModelConfig& config, int32_t token_id);
+// The placeholders of a model, for a look at each token of a prompt.
+class PlaceholderKinds {
+ public:
+  explicit PlaceholderKinds(const ModelConfig& config);
+
+  // The kind whose placeholder this token is; KIND_UNSPECIFIED: it is none.
+  v1::Media::Kind Of(int32_t token_id) const {
+    for (const Placeholder& placeholder : placeholders_) {
+      if (placeholder.token_id == token_id) return placeholder.kind;
+    }
+    return v1::Media::KIND_UNSPECIFIED;
+  }
+
+ private:
+  struct Placeholder {
+    int32_t token_id;
+    v1::Media::Kind kind;
+  };
+  std::vector<Placeholder> placeholders_;  // one a kind
+};
 
 // "images and video", "text only": for messages.
 std::string AcceptedMedia(const ModelConfig& config);
