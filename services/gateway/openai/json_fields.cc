@@ -1,5 +1,6 @@
 #include "services/gateway/openai/json_fields.h"
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -13,10 +14,13 @@ namespace {
 
 constexpr char kFieldPayload[] = "facet/field";
 constexpr int kMaxDepth = 100;
+constexpr int kMaxMembers = 10000;
 constexpr size_t kMaxShownBytes = 80;
 
-// The library writes values recursively: an unbounded depth would be a stack overflow to come.
-bool IsTooDeep(absl::string_view text) {
+// The library writes values recursively, so an unbounded depth would be a stack overflow to come.
+// It looks a key up by going through those of its object, so their number has a limit too.
+absl::Status CheckShape(absl::string_view text) {
+  std::array<int, kMaxDepth + 1> commas = {};  // of each open object; below zero: an array
   int depth = 0;
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -27,20 +31,24 @@ bool IsTooDeep(absl::string_view text) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '[' || c == '{') {
-      if (++depth > kMaxDepth) return true;
+      if (++depth > kMaxDepth) {
+        return FieldError("", absl::StrCat("the body is nested deeper than ", kMaxDepth));
+      }
+      commas[depth] = c == '{' ? 0 : std::numeric_limits<int>::min();
     } else if (c == ']' || c == '}') {
-      --depth;
+      if (--depth < 0) return absl::OkStatus();  // no JSON; the parser says where
+    } else if (c == ',' && ++commas[depth] >= kMaxMembers) {
+      return FieldError(
+          "", absl::StrCat("an object of the body has more than ", kMaxMembers, " fields"));
     }
   }
-  return false;
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<Json> ParseJson(absl::string_view text) {
-  if (IsTooDeep(text)) {
-    return FieldError("", absl::StrCat("the body is nested deeper than ", kMaxDepth));
-  }
+  FACET_RETURN_IF_ERROR(CheckShape(text));
   try {
     return Json::parse(text.begin(), text.end());
   } catch (const Json::parse_error& error) {

@@ -16,9 +16,11 @@
 
 namespace facet {
 
-using Json = nlohmann::json;
+// Keeps the order of members: schemas and arguments mean it.
+using Json = nlohmann::ordered_json;
 
-// InvalidArgument says where the text stops being JSON. Objects and arrays may be nested 100 deep.
+// InvalidArgument says where the text stops being JSON. Objects and arrays may be nested 100 deep,
+// an object may have 10,000 fields.
 absl::StatusOr<Json> ParseJson(absl::string_view text);
 
 absl::Status FieldError(const std::string& path, absl::string_view problem);

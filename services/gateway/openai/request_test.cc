@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
@@ -153,6 +154,14 @@ INSTANTIATE_TEST_SUITE_P(
     }),
     CaseName);
 
+TEST(JsonFieldsTest, MembersKeepTheirOrderAndAnArrayMayBeLong) {
+  const std::string schema = R"({"zeta":1,"alpha":{"b":2,"a":3}})";
+  EXPECT_EQ(MustParse(schema).dump(), schema);
+  std::string ids = "0";
+  for (int i = 0; i < 20000; ++i) ids += ",0";
+  EXPECT_EQ(MustParse("[" + ids + "]").size(), 20001);
+}
+
 class CompletionRequestTest : public testing::TestWithParam<TranslationCase> {};
 
 TEST_P(CompletionRequestTest, IsTranslated) {
@@ -197,6 +206,12 @@ TEST_P(ChatRefusalTest, NamesTheFieldItsValueAndWhatIsAllowed) {
   EXPECT_EQ(FieldOf(status), GetParam().field);
 }
 
+std::string ManyFields(int count) {
+  std::string out;
+  for (int i = 0; i < count; ++i) absl::StrAppend(&out, i > 0 ? "," : "", "\"", i, "\":0");
+  return out;
+}
+
 std::string Message(const std::string& fields) { return R"({"messages":[{)" + fields + "}]}"; }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -207,6 +222,8 @@ INSTANTIATE_TEST_SUITE_P(
         {"a_number_too_large", R"({"seed":1e999})", "",
          "the body is not valid JSON: a number is too large"},
         {"too_deep", std::string(101, '['), "", "the body is nested deeper than 100"},
+        {"too_many_fields", "{" + ManyFields(10001) + "}", "",
+         "an object of the body has more than 10000 fields"},
         {"an_array", "[]", "", "the body is an array of 0, not an object"},
         {"an_unknown_field", Hello(R"(,"max_tokns":3)"), "max_tokns",
          "max_tokns: is not a field of this request"},
