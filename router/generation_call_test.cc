@@ -29,11 +29,17 @@ using testing::WaitFor;
 // What a caller gets, taken as it comes.
 class Caller {
  public:
-  explicit Caller(bool reads = true) : reads_(reads) {}
+  explicit Caller(bool reads = true) : reads_(reads), self_(std::make_shared<Self>(this)) {}
+  ~Caller() {
+    std::lock_guard<std::mutex> lock(self_->mutex);
+    self_->caller = nullptr;
+  }
 
+  // A call may say that there is something new when its caller has read the end already, and gone.
   std::function<void()> on_output() {
-    return [this] {
-      if (reads_) Take();
+    return [self = self_] {
+      std::lock_guard<std::mutex> lock(self->mutex);
+      if (self->caller != nullptr && self->caller->reads_) self->caller->Take();
     };
   }
   void SetCall(std::shared_ptr<GenerationCall> call) {
@@ -112,7 +118,14 @@ class Caller {
   }
 
  private:
+  struct Self {
+    explicit Self(Caller* of) : caller(of) {}
+    std::mutex mutex;
+    Caller* caller;  // null: gone
+  };
+
   std::atomic<bool> reads_;
+  const std::shared_ptr<Self> self_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::shared_ptr<GenerationCall> call_;
