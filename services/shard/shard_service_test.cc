@@ -162,9 +162,13 @@ TEST_F(ShardServiceTest, TellsWhatItServes) {
 
 TEST_F(ShardServiceTest, StreamsTheTokensOfAllRequests) {
   ASSERT_NO_FATAL_FAILURE(StartEngine());
+  model_.Hold();
   Call call(*stub_);
   ASSERT_TRUE(call.stream->Write(Submit(1, {3}, 4)));
   ASSERT_TRUE(call.stream->Write(Submit(2, {20, 21}, 3)));
+  ASSERT_TRUE(call.stream->Write(Submit(3, {}, 1)));
+  call.WaitFor(3);  // so the others have arrived, and run side by side
+  model_.Release();
   const auto first = call.WaitFor(1), second = call.WaitFor(2);
   EXPECT_THAT(TokensOf(first), ElementsAre(4, 5, 6, 7));
   EXPECT_THAT(TokensOf(second), ElementsAre(22, 23, 24));
