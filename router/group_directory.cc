@@ -43,7 +43,9 @@ GroupDirectory::~GroupDirectory() {
     waiters.swap(waiters_);
   }
   for (auto& [time, then] : waiters) then(false);
-  // The clients go here, before the members that their last on_change uses.
+  // A request may hold on to its client for longer, but none calls this directory after this.
+  for (auto& [address, group] : groups) group->Stop();
+  for (auto& group : leaving) group->Stop();
 }
 
 absl::StatusOr<GroupDirectory::Placed> GroupDirectory::Submit(

@@ -49,8 +49,8 @@ class GroupDirectory {
   using OnChange = std::function<void(int ready_groups, int total_groups)>;
 
   GroupDirectory(Options options, OnChange on_change);
-  // Requests on the groups hear that they are lost; waiters are called with false. Nobody may hold
-  // a Placed any more.
+  // Requests on the groups hear that they are lost; waiters are called with false. A Placed that
+  // somebody still holds does nothing any more.
   ~GroupDirectory();
   GroupDirectory(const GroupDirectory&) = delete;
   GroupDirectory& operator=(const GroupDirectory&) = delete;
@@ -100,7 +100,8 @@ class GroupDirectory {
   std::condition_variable changed_;
   bool stopping_ = false;
   // Only Submit copies these pointers, and only those of groups_: a client must never be destroyed
-  // by one of its own callbacks, so it is by the tender, when no copy is left.
+  // by one of its own callbacks, so it is by the tender, when no copy is left; the destructor stops
+  // those of which there still is one.
   std::map<std::string, std::shared_ptr<ShardClient>> groups_;  // by address
   std::vector<std::shared_ptr<ShardClient>> leaving_;
   Waiters waiters_;  // by the time at which they give up

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <map>
+#include <optional>
 
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
@@ -211,6 +212,34 @@ TEST_F(GroupDirectoryTest, TheConnectionOfAGroupThatLeftIsClosed) {
   ASSERT_TRUE(WaitFor([&] { return ready_ == 1 && a.streams_open() == 1; }));
   left = true;
   EXPECT_TRUE(WaitFor([&] { return a.streams_open() == 0; }));
+}
+
+TEST_F(GroupDirectoryTest, ARequestThatIsNeverGivenUpDoesNotOutliveTheDirectory) {
+  // As a call does, it holds its place on the group until it hears that the group is lost.
+  class HoldingSink : public CountingSink {
+   public:
+    void OnLost(const absl::Status& reason) override {
+      CountingSink::OnLost(reason);
+      placed.reset();
+    }
+    std::optional<GroupDirectory::Placed> placed;
+  };
+  FakeShardEngine engine(*model_);
+  for (const bool keeps : {false, true}) {
+    auto directory = Start(Options({engine.address()}));
+    ASSERT_TRUE(WaitFor([&] { return ready_ == 1; }));
+    const auto sink = std::make_shared<HoldingSink>();
+    auto placed = directory->Submit(Request(), sink, {});
+    ASSERT_THAT(placed.status(), IsOk());
+    sink->placed = *placed;
+    if (!keeps) placed = absl::CancelledError();
+    directory.reset();
+    EXPECT_EQ(sink->lost, 1);
+    EXPECT_EQ(ready_, 0);
+    if (!keeps) continue;
+    placed->group->Cancel(placed->id);
+    EXPECT_THAT(placed->group->Submit(Request(), sink), StatusIs(absl::StatusCode::kUnavailable));
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "router/callback_threads.h"
 
 namespace facet {
 namespace {
@@ -17,6 +18,7 @@ using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+  KeepCallbackThreads();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);  // from our own leader
   arguments.SetMaxSendMessageSize(-1);
@@ -43,7 +45,9 @@ ShardClient::ShardClient(Options options, std::function<void()> on_change)
       status_(absl::UnavailableError("not connected yet")),
       thread_([this] { Run(); }) {}
 
-ShardClient::~ShardClient() {
+ShardClient::~ShardClient() { Stop(); }
+
+void ShardClient::Stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
@@ -51,7 +55,7 @@ ShardClient::~ShardClient() {
     if (stream_ != nullptr) stream_->Cancel();
   }
   changed_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 absl::StatusOr<uint64_t> ShardClient::Submit(internal::SubmitRequest request,

@@ -63,10 +63,14 @@ class ShardClient {
   // `on_change` is called, from any thread, after ready() may have changed. It must not destroy the
   // client.
   ShardClient(Options options, std::function<void()> on_change);
-  // Tells the requests that are left that the group is lost.
-  ~ShardClient();
+  ~ShardClient();  // Stop()
   ShardClient(const ShardClient&) = delete;
   ShardClient& operator=(const ShardClient&) = delete;
+
+  // Closes the connection for good and tells the requests that are left that the group is lost.
+  // After it nothing is called any more, and the client may be destroyed by anybody. Not
+  // thread-safe with itself, and not to be called by a callback.
+  void Stop();
 
   // Sends a request; request.id is set here. From then on `sink` hears of it until the finish of
   // all its completions (of an index below 0: at once), its loss, or Cancel. Unavailable if the

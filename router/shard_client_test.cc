@@ -97,7 +97,7 @@ TEST_F(ShardClientTest, ConnectsAndSaysWhatTheGroupServes) {
   const auto client = Connect(engine);
   EXPECT_EQ(client->info()->vocab_size(), 300);
   EXPECT_THAT(client->status(), IsOk());
-  EXPECT_GE(changes_, 1);
+  EXPECT_TRUE(WaitFor([&] { return changes_ >= 1; }));
 }
 
 TEST_F(ShardClientTest, CarriesManyRequestsOnOneStream) {

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/retry_after.h"
 #include "grpcpp/grpcpp.h"
+#include "router/callback_threads.h"
 
 namespace facet {
 namespace {
@@ -19,6 +20,7 @@ constexpr int kMaxReconnectBackoffMs = 1000;
 bool NamesMany(const std::string& address) { return absl::StartsWith(address, "dns:"); }
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& address, absl::Duration ping_timeout) {
+  KeepCallbackThreads();
   const auto ping_ms = static_cast<int>(absl::ToInt64Milliseconds(ping_timeout / 2));
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);  // from our own encoders

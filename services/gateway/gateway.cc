@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "prometheus/text_serializer.h"
+#include "router/callback_threads.h"
 #include "services/gateway/answer_call.h"
 #include "services/gateway/openai/chat_answer.h"
 #include "services/gateway/openai/chat_request.h"
@@ -19,7 +20,6 @@
 #include "services/gateway/openai/completion_request.h"
 #include "services/gateway/openai/openai_error.h"
 #include "services/gateway/page.h"
-#include "services/serving/callback_threads.h"
 #include "services/serving/status_to_grpc.h"
 
 namespace facet {

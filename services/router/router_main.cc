@@ -21,7 +21,6 @@
 #include "services/router/generation_service.h"
 #include "services/router/models_service.h"
 #include "services/serving/byte_size.h"
-#include "services/serving/callback_threads.h"
 #include "services/serving/flags.h"
 #include "services/serving/server_shell.h"
 
@@ -193,7 +192,6 @@ absl::StatusOr<int> Serve() {
   if (absl::GetFlag(FLAGS_model).empty()) {
     return absl::InvalidArgumentError("--model is missing: the folder of a checkpoint");
   }
-  KeepCallbackThreads();
   FACET_ASSIGN_OR_RETURN(const std::unique_ptr<ServerShell> shell,
                          ServerShell::Create(ShellOptions()));
   FACET_ASSIGN_OR_RETURN(Router::Options options, RouterOptions());

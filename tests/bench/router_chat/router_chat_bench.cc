@@ -24,9 +24,9 @@
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "nlohmann/json.hpp"
+#include "router/callback_threads.h"
 #include "router/served_model.h"
 #include "router/testing/fake_shard_engine.h"
-#include "services/serving/callback_threads.h"
 #include "tests/bench/router_chat/chat_load.h"
 #include "tests/testing/process.h"
 

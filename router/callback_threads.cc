@@ -1,4 +1,4 @@
-#include "services/serving/callback_threads.h"
+#include "router/callback_threads.h"
 
 #include <memory>
 
@@ -21,12 +21,15 @@ struct LastingChannel {
   grpc::health::v1::HealthCheckResponse response;
 };
 
+// A member of a union is not destroyed with it.
+union NeverDestroyed {
+  NeverDestroyed() : channel() {}
+  ~NeverDestroyed() {}
+  LastingChannel channel;
+};
+
 }  // namespace
 
-void KeepCallbackThreads() {
-  static const auto* const lasting =
-      std::make_unique<LastingChannel>().release();  // never destroyed
-  (void)lasting;
-}
+void KeepCallbackThreads() { static NeverDestroyed lasting; }
 
 }  // namespace facet
