@@ -16,29 +16,6 @@ using Json = nlohmann::json;
 
 constexpr int kMaxTokenId = 1 << 30;
 
-// Looked at before parsing, so that "[[[[..." costs no memory.
-bool IsDeeperThan(absl::string_view text, int max_depth) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') {
-        ++i;
-      } else if (c == '"') {
-        in_string = false;
-      }
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > max_depth) return true;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return false;
-}
-
 // Notices an object that has a key twice while the parser runs; a parser callback.
 class DuplicateKeys {
  public:
@@ -66,12 +43,40 @@ const Json& EmptyObject() {
 
 }  // namespace
 
+JsonShape ShapeOfJson(absl::string_view text, int max_depth) {
+  constexpr int kArray = -1;
+  JsonShape shape;
+  std::vector<int> open;  // the members of each open object so far
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') {
+        ++i;
+      } else if (c == '"') {
+        in_string = false;
+      }
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      shape.too_deep = static_cast<int>(open.size()) == max_depth;
+      if (shape.too_deep) return shape;
+      open.push_back(c == '{' ? 0 : kArray);
+    } else if ((c == ']' || c == '}') && !open.empty()) {
+      open.pop_back();
+    } else if (c == ':' && !open.empty() && open.back() != kArray) {
+      shape.most_members = std::max(shape.most_members, ++open.back());
+    }
+  }
+  return shape;
+}
+
 absl::StatusOr<Json> ParseJson(absl::string_view text, const JsonLimits& limits) {
   if (text.size() > limits.max_bytes) {
     return absl::InvalidArgumentError(absl::StrCat("JSON of ", text.size(), " bytes, at most ",
                                                    limits.max_bytes, " are accepted"));
   }
-  if (IsDeeperThan(text, limits.max_depth)) {
+  if (ShapeOfJson(text, limits.max_depth).too_deep) {
     return absl::InvalidArgumentError(
         absl::StrCat("JSON nested deeper than ", limits.max_depth, " levels"));
   }

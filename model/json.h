@@ -22,6 +22,16 @@ struct JsonLimits {
   int max_depth = 32;  // of arrays and objects in one another
 };
 
+// What a parser would make of a text. To be asked before it is parsed, so that "[[[[..." costs
+// neither memory nor stack.
+struct JsonShape {
+  bool too_deep = false;  // the rest is of what stands before that place
+  int most_members = 0;   // of one object
+};
+
+// Linear; any text will do. `max_depth`: of arrays and objects in one another.
+JsonShape ShapeOfJson(absl::string_view text, int max_depth);
+
 // InvalidArgument: longer or deeper than `limits`, not JSON (with the place), or an object that has
 // a key twice.
 absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text, const JsonLimits& limits = {});

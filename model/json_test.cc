@@ -62,6 +62,15 @@ INSTANTIATE_TEST_SUITE_P(
     }),
     [](const auto& info) { return info.param.name; });
 
+TEST(ShapeOfJsonTest, CountsTheMembersOfTheLargestObject) {
+  EXPECT_EQ(ShapeOfJson("[1,2,3]", 9).most_members, 0);
+  EXPECT_EQ(ShapeOfJson(R"({"a":1,"b:,{":[1,2,3,4],"c":{"d":"\":"}})", 9).most_members, 3);
+  EXPECT_EQ(ShapeOfJson(R"([{"a":1},{"a":1,"b":2}])", 9).most_members, 2);
+  EXPECT_FALSE(ShapeOfJson("[[]]", 2).too_deep);
+  EXPECT_TRUE(ShapeOfJson("[[[]]]", 2).too_deep);
+  EXPECT_EQ(ShapeOfJson("]}:,[", 2).most_members, 0);  // no JSON
+}
+
 TEST(ParseJsonTest, AllowsOneKeyInSeveralObjects) {
   EXPECT_THAT(ParseJson(R"({"a": {"a": [{"a": 1}, {"a": 2}]}})"), IsOk());
 }

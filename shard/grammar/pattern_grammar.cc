@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "model/tokenizer/utf8.h"
 
 namespace facet {
 namespace {
@@ -280,19 +281,10 @@ class PatternParser {
   }
 
   absl::StatusOr<uint32_t> CodePoint() {
-    const auto lead = static_cast<unsigned char>(text_[at_]);
-    const int size = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-    if ((lead >= 0x80 && lead < 0xC2) || lead > 0xF4 || at_ + size > text_.size()) {
-      return Error("invalid UTF-8");
-    }
-    uint32_t value = size == 1 ? lead : lead & (0x7F >> size);
-    for (int i = 1; i < size; ++i) {
-      const auto byte = static_cast<unsigned char>(text_[at_ + i]);
-      if ((byte & 0xC0) != 0x80) return Error("invalid UTF-8");
-      value = value << 6 | (byte & 0x3F);
-    }
-    at_ += size;
-    return value;
+    const Utf8Step step = StepUtf8(text_.substr(at_));
+    if (step.kind != Utf8Kind::kWhole) return Error("invalid UTF-8");
+    at_ += static_cast<size_t>(step.size);
+    return step.code_point;
   }
 
   // After a backslash.

@@ -1,6 +1,5 @@
 #include "services/gateway/openai/json_fields.h"
 
-#include <array>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -8,6 +7,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "model/json.h"
 
 namespace facet {
 namespace {
@@ -17,38 +17,18 @@ constexpr int kMaxDepth = 100;
 constexpr int kMaxMembers = 10000;
 constexpr size_t kMaxShownBytes = 80;
 
-// The library writes values recursively, so an unbounded depth would be a stack overflow to come.
-// It looks a key up by going through those of its object, so their number has a limit too.
-absl::Status CheckShape(absl::string_view text) {
-  std::array<int, kMaxDepth + 1> commas = {};  // of each open object; below zero: an array
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kMaxDepth) {
-        return FieldError("", absl::StrCat("the body is nested deeper than ", kMaxDepth));
-      }
-      commas[depth] = c == '{' ? 0 : std::numeric_limits<int>::min();
-    } else if (c == ']' || c == '}') {
-      if (--depth < 0) return absl::OkStatus();  // no JSON; the parser says where
-    } else if (c == ',' && ++commas[depth] >= kMaxMembers) {
-      return FieldError(
-          "", absl::StrCat("an object of the body has more than ", kMaxMembers, " fields"));
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<Json> ParseJson(absl::string_view text) {
-  FACET_RETURN_IF_ERROR(CheckShape(text));
+  // The library writes values recursively, and looks a key up by going through those of its object.
+  const JsonShape shape = ShapeOfJson(text, kMaxDepth);
+  if (shape.too_deep) {
+    return FieldError("", absl::StrCat("the body is nested deeper than ", kMaxDepth));
+  }
+  if (shape.most_members > kMaxMembers) {
+    return FieldError("",
+                      absl::StrCat("an object of the body has more than ", kMaxMembers, " fields"));
+  }
   try {
     return Json::parse(text.begin(), text.end());
   } catch (const Json::parse_error& error) {

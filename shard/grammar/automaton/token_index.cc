@@ -4,26 +4,18 @@
 #include <utility>
 
 #include "absl/strings/string_view.h"
+#include "model/tokenizer/utf8.h"
 
 namespace facet {
 namespace {
 
 // The code points of a text; false: it is not UTF-8.
 bool Decode(absl::string_view text, std::vector<uint32_t>* code_points) {
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<uint8_t>(text[i]);
-    const size_t size = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-    if ((lead >= 0x80 && lead < 0xC2) || lead > 0xF4 || i + size > text.size()) return false;
-    uint32_t value = size == 1 ? lead : lead & (0x7Fu >> size);
-    for (size_t j = 1; j < size; ++j) {
-      const auto byte = static_cast<uint8_t>(text[i + j]);
-      if ((byte & 0xC0) != 0x80) return false;
-      value = value << 6 | (byte & 0x3F);
-    }
-    constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (value < kLeast[size] || value > kLastCodePoint) return false;
-    code_points->push_back(value);
-    i += size;
+  while (!text.empty()) {
+    const Utf8Step step = StepUtf8(text);
+    if (step.kind != Utf8Kind::kWhole) return false;
+    code_points->push_back(step.code_point);
+    text.remove_prefix(static_cast<size_t>(step.size));
   }
   return true;
 }

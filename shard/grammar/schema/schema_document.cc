@@ -7,29 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
+#include "model/json.h"
 
 namespace facet {
 namespace {
-
-// Before the parse, which costs a stack of its own depth when the value is torn down.
-absl::Status CheckNesting(absl::string_view text) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > 4 * kMaxSchemaDepth) return RefuseAt("", "the schema is nested too deep");
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return absl::OkStatus();
-}
 
 bool Unescape(const std::string& part, std::string* key) {
   std::string bytes;
@@ -54,7 +35,9 @@ absl::StatusOr<SchemaDocument> SchemaDocument::Parse(absl::string_view text) {
     return RefuseAt(
         "", absl::StrCat("the schema has ", text.size(), " bytes; the limit is ", kMaxSchemaBytes));
   }
-  FACET_RETURN_IF_ERROR(CheckNesting(text));
+  if (ShapeOfJson(text, 4 * kMaxSchemaDepth).too_deep) {
+    return RefuseAt("", "the schema is nested too deep");
+  }
   SchemaJson root =
       SchemaJson::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (root.is_discarded()) return RefuseAt("", "the schema is not valid JSON");

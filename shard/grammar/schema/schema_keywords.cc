@@ -84,6 +84,13 @@ bool SaysNothingBut(const SchemaJson& schema, absl::string_view except) {
 
 bool IsFalse(const SchemaJson& schema) { return schema.is_boolean() && !schema.get<bool>(); }
 
+std::optional<SchemaJson> Listed(const SchemaJson& schema) {
+  if (!schema.is_object()) return std::nullopt;
+  if (schema.contains("const")) return SchemaJson::array({schema["const"]});
+  if (schema.contains("enum") && schema["enum"].is_array()) return schema["enum"];
+  return std::nullopt;
+}
+
 std::string TypeOfValue(const SchemaJson& value) {
   if (value.is_object()) return "object";
   if (value.is_array()) return "array";

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -34,6 +35,8 @@ bool SpeaksOf(const SchemaJson& schema, absl::string_view type);
 // Whether it has no keyword but annotations and `except`.
 bool SaysNothingBut(const SchemaJson& schema, absl::string_view except);
 bool IsFalse(const SchemaJson& schema);
+// The values of const or enum, as an array; nullopt: it lists none.
+std::optional<SchemaJson> Listed(const SchemaJson& schema);
 
 // Of a value; "integer" for every whole number.
 std::string TypeOfValue(const SchemaJson& value);

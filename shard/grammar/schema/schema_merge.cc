@@ -19,13 +19,6 @@ bool IsNothing(const Json& schema) {
                              : schema.is_object() && SaysNothingBut(schema, "");
 }
 
-// const and enum as a list of values.
-std::optional<Json> Listed(const Json& schema) {
-  if (schema.contains("const")) return Json::array({schema["const"]});
-  if (schema.contains("enum") && schema["enum"].is_array()) return schema["enum"];
-  return std::nullopt;
-}
-
 // Both `type`s: what one list has and the other does not rule out.
 Json CommonTypes(const SchemaTypes& a, const SchemaTypes& b) {
   Json common = Json::array();

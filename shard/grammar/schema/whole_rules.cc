@@ -16,17 +16,7 @@ bool IsExact(const SchemaJson& value) {
   return std::all_of(value.begin(), value.end(), IsExact);
 }
 
-// The values of const or enum.
-std::optional<std::vector<SchemaJson>> Listed(const SchemaJson& schema) {
-  if (!schema.is_object()) return std::nullopt;
-  if (schema.contains("const")) return std::vector<SchemaJson>{schema["const"]};
-  if (schema.contains("enum") && schema["enum"].is_array()) {
-    return schema["enum"].get<std::vector<SchemaJson>>();
-  }
-  return std::nullopt;
-}
-
-bool HaveCommon(const std::vector<SchemaJson>& a, const std::vector<SchemaJson>& b) {
+bool HaveCommon(const SchemaJson& a, const SchemaJson& b) {
   return std::any_of(a.begin(), a.end(), [&](const SchemaJson& value) {
     return std::find(b.begin(), b.end(), value) != b.end();
   });
