@@ -1,23 +1,11 @@
 #include "router/metrics.h"
 
+#include "base/add_metric.h"
+
 namespace facet {
 namespace {
 
 using Buckets = prometheus::Histogram::BucketBoundaries;
-
-prometheus::Gauge& AddGauge(prometheus::Registry& registry, const char* name, const char* help) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
-}
-
-prometheus::Counter& AddCounter(prometheus::Registry& registry, const char* name,
-                                const char* help) {
-  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
-}
-
-prometheus::Histogram& AddHistogram(prometheus::Registry& registry, const char* name,
-                                    const char* help, const Buckets& buckets) {
-  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, buckets);
-}
 
 // A small model answers within a millisecond per token, a queue may hold a request for minutes.
 Buckets PerTokenBuckets() {

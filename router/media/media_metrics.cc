@@ -1,20 +1,12 @@
 #include "router/media/media_metrics.h"
 
 #include "absl/strings/ascii.h"
+#include "base/add_metric.h"
 
 namespace facet {
 namespace {
 
 using Buckets = prometheus::Histogram::BucketBoundaries;
-
-prometheus::Gauge& AddGauge(prometheus::Registry& registry, const char* name, const char* help) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
-}
-
-prometheus::Counter& AddCounter(prometheus::Registry& registry, const char* name,
-                                const char* help) {
-  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
-}
 
 // A small image on a GPU, a long video on a CPU.
 Buckets Seconds() {

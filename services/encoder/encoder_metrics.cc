@@ -2,24 +2,12 @@
 
 #include <string>
 
+#include "base/add_metric.h"
+
 namespace facet {
 namespace {
 
 using Buckets = prometheus::Histogram::BucketBoundaries;
-
-prometheus::Gauge& AddGauge(prometheus::Registry& registry, const char* name, const char* help) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
-}
-
-prometheus::Counter& AddCounter(prometheus::Registry& registry, const char* name,
-                                const char* help) {
-  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
-}
-
-prometheus::Histogram& AddHistogram(prometheus::Registry& registry, const char* name,
-                                    const char* help, const Buckets& buckets) {
-  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, buckets);
-}
 
 Buckets SecondsBuckets() {
   return Buckets{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,

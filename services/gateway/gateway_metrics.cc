@@ -1,13 +1,10 @@
 #include "services/gateway/gateway_metrics.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/add_metric.h"
 
 namespace facet {
 namespace {
-
-prometheus::Gauge& AddGauge(prometheus::Registry& registry, const char* name, const char* help) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
-}
 
 // As those of the router's requests.
 prometheus::Histogram::BucketBoundaries RequestBuckets() {
