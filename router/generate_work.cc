@@ -36,7 +36,7 @@ absl::StatusOr<CallWork> PrepareGenerate(const RouterParts& parts, const Request
   }
   FACET_ASSIGN_OR_RETURN(
       ExpandedPrompt prompt,
-      parts.media->Make(std::move(placeholders), media, TargetOf(*parts.groups, context)));
+      parts.media->Make(std::move(placeholders), media, TargetOf(media, *parts.groups, context)));
   const auto prompt_tokens = static_cast<int32_t>(prompt.token_ids.size());
   FACET_RETURN_IF_ERROR(FitToContext(prompt_tokens, context_length, &spec));
 

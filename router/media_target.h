@@ -7,8 +7,11 @@
 
 namespace facet {
 
-// The media of a request are for whichever group it may go to.
-inline MediaTarget TargetOf(const GroupDirectory& groups, const RequestContext& context) {
+// The media of a request are for whichever group it may go to. Without media nobody asks the
+// groups.
+inline MediaTarget TargetOf(const MediaInputs& media, const GroupDirectory& groups,
+                            const RequestContext& context) {
+  if (media.empty()) return {};
   GroupMedia of_groups = groups.media();
   return {context.deadline, context.cancelled, std::move(of_groups.dtype),
           of_groups.max_image_tokens};

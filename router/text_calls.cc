@@ -70,7 +70,7 @@ absl::Status TextCalls::CountTokens(const v1::CountTokensRequest& request,
     media = MediaOf(request.media());
   }
   FACET_RETURN_IF_ERROR(media_->Validate(media));
-  MediaTarget target = TargetOf(*groups_, context);
+  MediaTarget target = TargetOf(media, *groups_, context);
   target.max_image_tokens = 0;  // a count is not a request
   FACET_ASSIGN_OR_RETURN(const ExpandedPrompt prompt,
                          media_->Measure(std::move(ids), media, target));

@@ -52,9 +52,9 @@ absl::StatusOr<CallWork> PrepareChat(const RouterParts& parts, const ChatPrompts
   const absl::Time began = parts.clock();
   FACET_ASSIGN_OR_RETURN(ChatPrompt prompt, chat.Make(spec));
   parts.metrics->tokenize_seconds.Observe(absl::ToDoubleSeconds(parts.clock() - began));
-  FACET_ASSIGN_OR_RETURN(
-      ExpandedPrompt expanded,
-      parts.media->Make(std::move(prompt.token_ids), media, TargetOf(*parts.groups, context)));
+  FACET_ASSIGN_OR_RETURN(ExpandedPrompt expanded,
+                         parts.media->Make(std::move(prompt.token_ids), media,
+                                           TargetOf(media, *parts.groups, context)));
   const auto prompt_tokens = static_cast<int32_t>(expanded.token_ids.size());
   FACET_RETURN_IF_ERROR(
       FitToContext(prompt_tokens, parts.groups->context_length(), &spec.generation));
