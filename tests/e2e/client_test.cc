@@ -1,7 +1,6 @@
 // The command-line client against a real cluster: what it prints, and its exit statuses.
 
 #include <fstream>
-#include <sstream>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -10,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "tests/e2e/client_run.h"
 #include "tests/e2e/generate_client.h"
 #include "tests/e2e/local_cluster.h"
 
@@ -20,18 +20,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-struct Result {
-  int exit_status = -1;
-  std::string out;
-  std::string err;
-};
-
-std::string ReadAll(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
+using Result = ClientResult;
 
 class ClientTest : public ::testing::Test {
  protected:
@@ -47,18 +36,7 @@ class ClientTest : public ::testing::Test {
 
   // Runs the client with the cluster's address in FACET_ROUTER.
   static Result Run(const std::vector<std::string>& arguments, const std::string& router = "") {
-    const std::string out = absl::StrCat(dir_, "/out"), err = absl::StrCat(dir_, "/err");
-    std::vector<std::string> argv = {"/bin/sh", "-c", "exec \"$@\" >\"$OUT\" 2>\"$ERR\"", "sh",
-                                     BinaryPath("services/client/facet_client")};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    auto client = ChildProcess::Start(
-        {argv,
-         {absl::StrCat("FACET_ROUTER=", router.empty() ? cluster_->router_address() : router),
-          absl::StrCat("OUT=", out), absl::StrCat("ERR=", err)}});
-    EXPECT_THAT(client, IsOk());
-    const auto exit_status = (*client)->WaitForExit(absl::Seconds(40));
-    EXPECT_THAT(exit_status, IsOk());
-    return {exit_status.value_or(-1), ReadAll(out), ReadAll(err)};
+    return RunClient(router.empty() ? cluster_->router_address() : router, dir_, arguments);
   }
 
   static nlohmann::json Json(const Result& result) {

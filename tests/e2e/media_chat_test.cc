@@ -3,8 +3,6 @@
 
 #include <sndfile.h>
 
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -19,6 +17,7 @@
 #include "services/vision/testing/video_files.h"
 #include "tests/e2e/chat_client.h"
 #include "tests/e2e/local_cluster.h"
+#include "tests/testing/files.h"
 
 namespace facet::testing {
 namespace {
@@ -29,14 +28,6 @@ using Json = nlohmann::json;
 constexpr int kPageTokens = 16;
 constexpr char kMediaFolder[] = "tests/golden/media/";
 constexpr char kImage[] = "ple/media/image0.png";  // 60 soft tokens
-
-std::string ReadAll(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  EXPECT_TRUE(file) << path;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 // A file of the fixtures, by its path from their folder.
 std::string MediaFile(const std::string& path) { return ReadAll(kMediaFolder + path); }

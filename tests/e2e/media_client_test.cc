@@ -1,7 +1,5 @@
 // The command-line client with files: what it makes of them, and its exit statuses.
 
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -10,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "tests/e2e/client_run.h"
 #include "tests/e2e/local_cluster.h"
 
 namespace facet::testing {
@@ -23,18 +22,7 @@ constexpr char kOtherImage[] = "tests/golden/media/ple/media/image4.png";
 constexpr char kAudio[] = "tests/golden/media/ple/media/audio1.wav";
 constexpr char kVideo[] = "tests/golden/media/chat/media/clip.mp4";
 
-struct Result {
-  int exit_status = -1;
-  std::string out;
-  std::string err;
-};
-
-std::string ReadAll(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
+using Result = ClientResult;
 
 class MediaClientTest : public ::testing::Test {
  protected:
@@ -51,16 +39,7 @@ class MediaClientTest : public ::testing::Test {
 
   static Result Run(const std::vector<std::string>& arguments) {
     static const std::string& dir = *new std::string(MakeTestDir());
-    const std::string out = dir + "/out", err = dir + "/err";
-    std::vector<std::string> argv = {"/bin/sh", "-c", "exec \"$@\" >\"$OUT\" 2>\"$ERR\"", "sh",
-                                     BinaryPath("services/client/facet_client")};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    auto client = ChildProcess::Start({argv,
-                                       {absl::StrCat("FACET_ROUTER=", cluster_->router_address()),
-                                        absl::StrCat("OUT=", out), absl::StrCat("ERR=", err)}});
-    EXPECT_THAT(client, IsOk());
-    const int exit_status = (*client)->WaitForExit(absl::Seconds(40)).value_or(-1);
-    return {exit_status, ReadAll(out), ReadAll(err)};
+    return RunClient(cluster_->router_address(), dir, arguments);
   }
 
   static LocalCluster* cluster_;

@@ -3,8 +3,6 @@
 
 #include <signal.h>
 
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,19 +15,12 @@
 #include "nlohmann/json.hpp"
 #include "tests/e2e/generate_client.h"
 #include "tests/e2e/local_cluster.h"
+#include "tests/testing/files.h"
 
 namespace facet::testing {
 namespace {
 
 using ::testing::HasSubstr;
-
-std::string ReadAll(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  EXPECT_TRUE(file) << path;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 std::string Folder(const std::string& variant) { return "tests/golden/media/" + variant; }
 

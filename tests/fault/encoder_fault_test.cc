@@ -3,8 +3,6 @@
 
 #include <signal.h>
 
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,6 +16,7 @@
 #include "nlohmann/json.hpp"
 #include "tests/e2e/generate_client.h"
 #include "tests/e2e/local_cluster.h"
+#include "tests/testing/files.h"
 
 namespace facet::testing {
 namespace {
@@ -29,14 +28,6 @@ constexpr char kPle[] = "tests/golden/media/ple";
 constexpr char kDense[] = "tests/golden/media/dense";
 constexpr char kInFlight[] = "facet_router_media_encodings_in_flight";
 constexpr char kRetries[] = "facet_router_media_retries_total{encoder=\"vision encoder\"}";
-
-std::string ReadAll(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  EXPECT_TRUE(file) << path;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 // A prompt with an image, and the tokens that the reference answers.
 struct Golden {

@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -15,6 +14,7 @@
 #include "services/vision/testing/plain_png.h"
 #include "tests/e2e/generate_client.h"
 #include "tests/e2e/local_cluster.h"
+#include "tests/testing/files.h"
 
 namespace facet::testing {
 namespace {
@@ -25,14 +25,6 @@ using ::testing::SizeIs;
 
 constexpr char kPle[] = "tests/golden/media/ple";
 constexpr char kDense[] = "tests/golden/media/dense";
-
-std::string ReadAll(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  EXPECT_TRUE(file) << path;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 std::unique_ptr<LocalCluster> Start(const ClusterOptions& options) {
   auto cluster = LocalCluster::Start(options);
