@@ -4,12 +4,12 @@
 #include <atomic>
 #include <cstring>
 #include <functional>
-#include <iterator>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_format.h"
 #include "base/status_macros.h"
-#include "model/tokenizer/huge_page_allocator.h"
+#include "model/tokenizer/known_words.h"
 #include "model/tokenizer/utf8.h"
 
 namespace facet {
@@ -18,34 +18,10 @@ namespace {
 // Up to here looking at every pair for each merge is faster than a heap.
 constexpr size_t kShortWord = 64;
 
-constexpr size_t kKnownWords = 65536;  // 2 MiB a thread; a power of two
-constexpr size_t kMaxKnownWordBytes = 15;
-
 uint64_t NextNumber() {
   static std::atomic<uint64_t> last{0};
   return ++last;
 }
-
-// The bytes of a word of at most kMaxKnownWordBytes and its size.
-struct WordKey {
-  // `readable`: bytes from the word's begin to the end of its text.
-  WordKey(absl::string_view word, size_t readable) : parts{0, 0} {
-    if (readable >= sizeof(parts)) {  // a copy of a fixed size is much faster
-      std::memcpy(parts, word.data(), sizeof(parts));
-      const size_t bits = 8 * word.size();
-      parts[0] &= bits < 64 ? (uint64_t{1} << bits) - 1 : ~uint64_t{0};
-      parts[1] &= bits < 64 ? 0 : (uint64_t{1} << (bits - 64)) - 1;
-    } else {
-      std::memcpy(parts, word.data(), word.size());
-    }
-    parts[1] |= uint64_t{word.size()} << 56;
-  }
-  size_t Hash() const {
-    return ((parts[0] ^ (parts[1] >> 27) ^ parts[1]) * 0x9E3779B97F4A7C15u) >> 32;
-  }
-
-  uint64_t parts[2];
-};
 
 }  // namespace
 
@@ -62,18 +38,40 @@ Bpe::Bpe(Options options, CodePointTable code_points, NeighbourSet neighbours,
   }
 }
 
-Bpe::KnownWord* Bpe::KnownWordsOfThread() const {
-  static thread_local std::vector<KnownWord, HugePageAllocator<KnownWord>> words;
+struct Bpe::Memory {
+  static constexpr size_t kMaxWordBytes = 31;
+
+  absl::Span<const int32_t> Find(absl::string_view word, size_t readable) {
+    if (word.size() <= short_words.kMaxWordBytes) {
+      const absl::Span<const int32_t> ids = short_words.Find(word, readable);
+      if (!ids.empty()) return ids;
+    }
+    return words.Find(word, readable);
+  }
+  void Add(absl::string_view word, absl::Span<const int32_t> ids) {
+    if (word.size() <= short_words.kMaxWordBytes && ids.size() <= short_words.kMaxIds) {
+      short_words.Add(word, ids);
+    } else {
+      words.Add(word, ids);
+    }
+  }
+
+  KnownWords<16, 3, 16> short_words;           // 2 MiB
+  KnownWords<kMaxWordBytes + 1, 7, 14> words;  // 1 MiB; those of more ids too
+};
+
+Bpe::Memory* Bpe::MemoryOfThread() const {
+  static thread_local std::unique_ptr<Memory> memory;
   static thread_local uint64_t owner = 0;
   if (owner != number_) {
-    words.assign(kKnownWords, KnownWord());
+    memory = std::make_unique<Memory>();
     owner = number_;
   }
-  return words.data();
+  return memory.get();
 }
 
 absl::Status Bpe::Encode(absl::string_view text, Work* work, std::vector<int32_t>* ids) const {
-  work->known_words = KnownWordsOfThread();
+  work->memory = MemoryOfThread();
   work->end = text.data() + text.size();
   bool after_unk = false;
   uint32_t previous = 0;
@@ -87,6 +85,12 @@ absl::Status Bpe::Encode(absl::string_view text, Work* work, std::vector<int32_t
     }
     previous = code_point;
     at += size;
+    // Within ASCII, on to where a word may end.
+    if (previous < 0x80 && options_.cut_words) {
+      while (at < text.size() && neighbours_.HoldsAscii(previous, static_cast<uint8_t>(text[at]))) {
+        previous = static_cast<uint8_t>(text[at++]);
+      }
+    }
   }
   return EncodeWord(text.substr(begin), work, &after_unk, ids);
 }
@@ -94,31 +98,15 @@ absl::Status Bpe::Encode(absl::string_view text, Work* work, std::vector<int32_t
 absl::Status Bpe::EncodeWord(absl::string_view word, Work* work, bool* after_unk,
                              std::vector<int32_t>* ids) const {
   // Words with unknown tokens depend on what stands before them.
-  if (word.size() <= kMaxKnownWordBytes && !options_.unk_id.has_value()) {
-    return EncodeShortWord(word, work, ids);
+  const bool may_be_known = word.size() <= Memory::kMaxWordBytes && !options_.unk_id.has_value();
+  if (may_be_known) {
+    const auto known = work->memory->Find(word, static_cast<size_t>(work->end - word.data()));
+    for (const int32_t id : known) ids->push_back(id);
+    if (!known.empty()) return absl::OkStatus();
   }
   FACET_RETURN_IF_ERROR(SplitAndMerge(word, work, after_unk));
   ids->insert(ids->end(), work->word.begin(), work->word.end());
-  return absl::OkStatus();
-}
-
-absl::Status Bpe::EncodeShortWord(absl::string_view word, Work* work,
-                                  std::vector<int32_t>* ids) const {
-  const WordKey key(word, static_cast<size_t>(work->end - word.data()));
-  KnownWord& known = work->known_words[key.Hash() & (kKnownWords - 1)];
-  if (known.key[0] == key.parts[0] && known.key[1] == key.parts[1]) {
-    for (int32_t i = 0; i < known.size; ++i) ids->push_back(known.ids[i]);
-    return absl::OkStatus();
-  }
-  bool after_unk = false;
-  FACET_RETURN_IF_ERROR(SplitAndMerge(word, work, &after_unk));
-  ids->insert(ids->end(), work->word.begin(), work->word.end());
-  if (work->word.size() <= std::size(known.ids)) {
-    known.key[0] = key.parts[0];
-    known.key[1] = key.parts[1];
-    known.size = static_cast<int32_t>(work->word.size());
-    std::copy(work->word.begin(), work->word.end(), known.ids);
-  }
+  if (may_be_known) work->memory->Add(word, work->word);
   return absl::OkStatus();
 }
 

@@ -21,7 +21,7 @@ namespace facet {
 // Time: O(n log n) in the code points of the text.
 // Thread-safety: Encode is const and may run on any number of threads, each with its own Work.
 class Bpe {
-  struct KnownWord;
+  struct Memory;
 
  public:
   struct MergeRule {  // in the order of their ranks
@@ -53,7 +53,7 @@ class Bpe {
     std::vector<Symbol> symbols;
     std::vector<uint64_t> heap;
     // While Encode runs: the words that this thread knows, and the end of the text.
-    KnownWord* known_words = nullptr;
+    Memory* memory = nullptr;
     const char* end = nullptr;
   };
 
@@ -65,21 +65,15 @@ class Bpe {
   absl::Status Encode(absl::string_view text, Work* work, std::vector<int32_t>* ids) const;
 
  private:
-  // A short word and its ids. Texts repeat their words, and finding one takes one look into a small
-  // table instead of a dozen into the large one of the merges. Each thread keeps a table of its
-  // own from text to text, so threads share nothing that is written.
-  struct KnownWord {
-    uint64_t key[2] = {0, 0};  // the bytes of the word, its size in the last; 0, 0: free
-    int32_t size = 0;
-    int32_t ids[3];
-  };
-  KnownWord* KnownWordsOfThread() const;
+  // Texts repeat their words, and finding one takes one look into a small table instead of a dozen
+  // into the large one of the merges. Each thread keeps its words from text to text, so threads
+  // share nothing that is written.
+  Memory* MemoryOfThread() const;
 
-  // Encode one word, which depends on nothing around it but *after_unk: whether an unknown token
+  // Encodes one word, which depends on nothing around it but *after_unk: whether an unknown token
   // stands before it.
   absl::Status EncodeWord(absl::string_view word, Work* work, bool* after_unk,
                           std::vector<int32_t>* ids) const;
-  absl::Status EncodeShortWord(absl::string_view word, Work* work, std::vector<int32_t>* ids) const;
   // Fills work->word with the ids of the word.
   absl::Status SplitAndMerge(absl::string_view word, Work* work, bool* after_unk) const;
   // Fill work->word with the pieces of the code points.

@@ -39,6 +39,9 @@ class CodePointTable {
 // no piece can lie across, so the text may be cut there without changing an id.
 class NeighbourSet {
  public:
+  // What stands for the space in pieces; to this set the two are one.
+  static constexpr uint32_t kSpaceOfPieces = 0x2581;
+
   NeighbourSet() : ascii_(128 * 128 / 64), hashed_(kHashedBits / 64) {}
 
   void Add(uint32_t left, uint32_t right) {
@@ -50,15 +53,22 @@ class NeighbourSet {
     return (place.ascii ? ascii_ : hashed_)[place.bit / 64] >> (place.bit % 64) & 1;
   }
 
+  // The same for a left one of ASCII and a byte, quicker; false if the byte is not ASCII.
+  bool HoldsAscii(uint32_t left, uint8_t right) const {
+    return right < 0x80 && (ascii_[left * 2 + right / 64] >> (right % 64) & 1);
+  }
+
  private:
   static constexpr uint32_t kHashedBits = 1u << 22;  // 512 KiB
   struct Place {
     bool ascii;
     uint32_t bit;
   };
-  // U+2581 stands for the space in normalised text, so it shares the space's row and column of
-  // the small exact table, which then serves all text in ASCII.
-  static uint32_t Fold(uint32_t code_point) { return code_point == 0x2581 ? ' ' : code_point; }
+  // It shares the space's row and column of the small exact table, which then serves all text in
+  // ASCII.
+  static uint32_t Fold(uint32_t code_point) {
+    return code_point == kSpaceOfPieces ? ' ' : code_point;
+  }
   static Place PlaceOf(uint32_t left, uint32_t right) {
     left = Fold(left);
     right = Fold(right);
