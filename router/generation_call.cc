@@ -173,6 +173,7 @@ void GenerationCall::OnOutput(int attempt, const internal::SequenceOutput& outpu
     if (ended_ || attempt != attempts_) return;
     OnOutputLocked(output);
     FollowReaderLocked();
+    if (WaitForTurnLocked()) return;
   }
   on_output_();
 }
@@ -287,6 +288,21 @@ void GenerationCall::FollowReaderLocked() {
   placed_->group->Pause(placed_->id, pause);
 }
 
+bool GenerationCall::WaitForTurnLocked() {
+  if (ended_ || !first_read_ || !parts_->pacer->on()) return false;
+  if (!waits_for_turn_) parts_->pacer->Wait([self = shared_from_this()] { self->TakeTurn(); });
+  waits_for_turn_ = true;
+  return true;
+}
+
+void GenerationCall::TakeTurn() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    waits_for_turn_ = false;
+  }
+  on_output_();
+}
+
 void GenerationCall::CheckReader() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -351,10 +367,14 @@ void GenerationCall::EndWithAnswerLocked() {
 GenerationCall::Taken GenerationCall::Take(CallOutput::Message* message, absl::Status* status) {
   std::lock_guard<std::mutex> lock(mutex_);
   message->Clear();
+  if (waits_for_turn_ && !promised_ && !ended_) return Taken::kNothing;
+  promised_ = false;
   if (output_ != nullptr && output_->Take(message)) {
+    first_read_ = first_read_ || (first_token_.has_value() && output_->pending_tokens() == 0);
     last_read_ = parts_->clock();
     FollowReaderLocked();
-    if (output_->more()) return Taken::kMessageBeforeMore;
+    promised_ = output_->more();
+    if (promised_) return Taken::kMessageBeforeMore;
     if (!ended_) return Taken::kMessage;
     *status = status_;
     return Taken::kLastMessage;

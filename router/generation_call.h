@@ -31,7 +31,8 @@ namespace facet {
 //
 // Output is pulled: the owner takes messages while it can send, and is told when there may be new
 // ones. What comes meanwhile waits in a CallOutput. When more than max_buffered_tokens wait,
-// the request alone is paused in its group, until the caller has read three quarters of them.
+// the request alone is paused in its group, until the caller has read three quarters of them. With
+// a Pacer that is on, tokens behind the first ones wait for its next turn, unless the request ends.
 //
 // A request that has not got a token yet moves once to another ready group when its own is lost,
 // draining or full. The seed is drawn before, so the caller cannot tell.
@@ -110,6 +111,9 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
   void StopWaitingLocked();
   // Pauses the request in its group, or goes on with it.
   void FollowReaderLocked();
+  // Whether what there is now waits for its turn.
+  bool WaitForTurnLocked();
+  void TakeTurn();
 
   const RouterParts* const parts_;
   const std::string method_;
@@ -128,7 +132,10 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
   bool ended_ = false;
   bool paused_ = false;  // in its group
   bool abandoned_ = false;
-  absl::Time last_read_;  // when the caller took a message; or when it began to have to
+  bool waits_for_turn_ = false;
+  bool first_read_ = false;  // the caller has got its first tokens
+  bool promised_ = false;    // the next message, by kMessageBeforeMore
+  absl::Time last_read_;     // when the caller took a message; or when it began to have to
 
   absl::Status status_;
   v1::FinishReason reason_ = v1::FINISH_REASON_UNSPECIFIED;

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <map>
+#include <memory>
+#include <numeric>
 #include <set>
 
 #include "base/retry_after.h"
@@ -154,6 +156,7 @@ class GenerationCallTest : public ::testing::Test {
     parts_.media = &media_;
     parts_.groups = directory_.get();
     parts_.metrics = &metrics_;
+    parts_.pacer = pacer_.get();
     parts_.log = [this](const RequestRecord& record) {
       std::lock_guard<std::mutex> lock(log_mutex_);
       log_.push_back(record);
@@ -208,6 +211,7 @@ class GenerationCallTest : public ::testing::Test {
   MediaPrompts media_{model_.get(), {}, media_registry_};
   prometheus::Registry registry_;
   RouterMetrics metrics_{registry_};
+  std::unique_ptr<Pacer> pacer_ = std::make_unique<Pacer>(absl::ZeroDuration());
   Admission admission_{1000};
   RouterParts parts_;
   std::mutex log_mutex_;
@@ -240,6 +244,69 @@ TEST_F(GenerationCallTest, StreamsStartDeltasAndEnd) {
   EXPECT_EQ(Logged().completion_tokens, 5);
   EXPECT_EQ(Logged().group, engine.address());
   EXPECT_EQ(admission_.in_flight(), 0);
+}
+
+TEST_F(GenerationCallTest, WithAnIntervalTheFirstTokensAndTheEndGoAtOnceAndTheRestTogether) {
+  pacer_ = std::make_unique<Pacer>(absl::Hours(1));
+  FakeShardEngine engine(*model_);
+  StartDirectory({engine.address()});
+  Caller caller;
+  Start(caller, IdRequest({10}, 50));
+  const uint64_t id = engine.WaitForSubmits(1).at(0).id();
+  engine.Send(id, {11});
+  ASSERT_TRUE(WaitFor([&] { return caller.Tokens().size() == 1; }));
+  for (const int32_t token : {12, 13}) engine.Send(id, {token});
+  // What the group has said has come here, and waits.
+  ASSERT_TRUE(WaitFor([&] { return CountOf(metrics_.inter_token_latency_seconds) == 2; }));
+  EXPECT_THAT(caller.Tokens(), ElementsAre(11));
+  engine.Send(id, {14}, internal::Finish::LENGTH);
+  ASSERT_THAT(caller.Wait(), IsOk());
+  EXPECT_THAT(caller.Tokens(), ElementsAre(11, 12, 13, 14));
+  ASSERT_EQ(caller.messages().size(), 4u) << "start, two deltas, end";
+  EXPECT_EQ(caller.messages()[2].delta().token_ids_size(), 3);
+}
+
+TEST_F(GenerationCallTest, WithAnIntervalTokensWaitNoLongerThanThat) {
+  pacer_ = std::make_unique<Pacer>(absl::Milliseconds(5));
+  FakeShardEngine engine(*model_);
+  StartDirectory({engine.address()});
+  std::vector<std::unique_ptr<Caller>> callers;
+  for (int i = 0; i < 4; ++i) {
+    callers.push_back(std::make_unique<Caller>());
+    Start(*callers.back(), IdRequest({10}, 50));
+  }
+  const auto submits = engine.WaitForSubmits(4);
+  for (int32_t token = 11; token < 31; ++token) {
+    for (const internal::SubmitRequest& submit : submits) engine.Send(submit.id(), {token});
+  }
+  for (const auto& caller : callers) {
+    ASSERT_TRUE(WaitFor([&] { return caller->Tokens().size() == 20; }));
+  }
+  for (const internal::SubmitRequest& submit : submits) {
+    engine.Send(submit.id(), {31}, internal::Finish::LENGTH);
+  }
+  for (const auto& caller : callers) {
+    ASSERT_THAT(caller->Wait(), IsOk());
+    std::vector<int32_t> expected(21);
+    std::iota(expected.begin(), expected.end(), 11);
+    EXPECT_EQ(caller->Tokens(), expected);
+  }
+}
+
+TEST_F(GenerationCallTest, WhoWaitsForHisTurnMayCancel) {
+  pacer_ = std::make_unique<Pacer>(absl::Hours(1));
+  FakeShardEngine engine(*model_);
+  StartDirectory({engine.address()});
+  Caller caller;
+  const auto call = Start(caller, IdRequest({10}, 50));
+  const uint64_t id = engine.WaitForSubmits(1).at(0).id();
+  engine.Send(id, {11});
+  ASSERT_TRUE(WaitFor([&] { return caller.Tokens().size() == 1; }));
+  engine.Send(id, {12});
+  ASSERT_TRUE(WaitFor([&] { return CountOf(metrics_.inter_token_latency_seconds) == 1; }));
+  call->Cancel(absl::CancelledError("the caller is gone"));
+  EXPECT_THAT(caller.Wait(), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(engine.WaitForCancels(1), ElementsAre(id));
 }
 
 TEST_F(GenerationCallTest, SendsTheResolvedRequest) {

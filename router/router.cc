@@ -86,6 +86,11 @@ absl::Status Router::Options::Validate() const {
     return OptionError("max_buffered_tokens", absl::StrCat(max_buffered_tokens), "1 to 1048576");
   }
   FACET_RETURN_IF_ERROR(CheckPositive("max_read_pause", max_read_pause));
+  if (stream_interval < absl::ZeroDuration() || stream_interval > absl::Seconds(1) ||
+      stream_interval >= max_read_pause) {
+    return OptionError("stream_interval", absl::FormatDuration(stream_interval),
+                       "0 to 1s, less than max_read_pause");
+  }
   return absl::OkStatus();
 }
 
@@ -105,6 +110,7 @@ Router::Router(Options options, prometheus::Registry& registry, GroupDirectory::
       media_(model_.get(), options.media, registry),
       admission_(options.max_requests),
       parts_(MakeParts(options)),
+      pacer_(options.stream_interval),
       groups_(MakeDirectoryOptions(options, *model_),
               [this, on_change = std::move(on_change)](int ready, int total) {
                 metrics_.groups_ready.Set(ready);
@@ -123,6 +129,7 @@ Router::Router(Options options, prometheus::Registry& registry, GroupDirectory::
   parts_.media = &media_;
   parts_.groups = &groups_;
   parts_.metrics = &metrics_;
+  parts_.pacer = &pacer_;
 }
 
 std::shared_ptr<GenerationCall> Router::Generate(const v1::GenerateRequest& request,

@@ -17,6 +17,7 @@
 #include "router/group_directory.h"
 #include "router/media/media_prompts.h"
 #include "router/metrics.h"
+#include "router/pacer.h"
 #include "router/prompt_builder.h"
 #include "router/reader_watch.h"
 #include "router/request_context.h"
@@ -48,6 +49,9 @@ class Router {
     // Of one slow caller: see RouterParts.
     int max_buffered_tokens = 1024;
     absl::Duration max_read_pause = absl::Minutes(1);
+    // Between two messages of a stream, but for its first and last ones; zero: each step's tokens
+    // go out at once. At most 1 s, and less than max_read_pause.
+    absl::Duration stream_interval = absl::ZeroDuration();
     RequestLog log = LogRequestToStdout;
 
     absl::Status Validate() const;
@@ -97,6 +101,7 @@ class Router {
   MediaPrompts media_;
   Admission admission_;
   RouterParts parts_;
+  Pacer pacer_;
   GroupDirectory groups_;
   const TextCalls text_calls_;
   ReaderWatch readers_;

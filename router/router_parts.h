@@ -8,6 +8,7 @@
 #include "router/group_directory.h"
 #include "router/media/media_prompts.h"
 #include "router/metrics.h"
+#include "router/pacer.h"
 #include "router/prompt_builder.h"
 #include "router/request_log.h"
 #include "router/request_validator.h"
@@ -23,6 +24,7 @@ struct RouterParts {
   MediaPrompts* media = nullptr;
   GroupDirectory* groups = nullptr;
   RouterMetrics* metrics = nullptr;
+  Pacer* pacer = nullptr;
   RequestLog log = LogRequestToStdout;
   std::function<absl::Time()> clock = absl::Now;
   // How long a request waits when no group is ready; zero: not at all.

@@ -192,6 +192,13 @@ TEST(RouterOptionsTest, NamesTheOptionThatIsWrong) {
               refused("wait_for_group"));
   EXPECT_THAT(create([](auto& o) { o.connection.probe_timeout = absl::ZeroDuration(); }),
               refused("probe_timeout"));
+  EXPECT_THAT(create([](auto& o) { o.stream_interval = absl::Seconds(2); }),
+              refused("stream_interval"));
+  EXPECT_THAT(create([](auto& o) {
+                o.stream_interval = absl::Milliseconds(40);
+                o.max_read_pause = absl::Milliseconds(40);
+              }),
+              refused("stream_interval"));
 }
 
 }  // namespace

@@ -102,6 +102,11 @@ ABSL_FLAG(int, max_buffered_tokens, 1024,
 ABSL_FLAG(absl::Duration, max_read_pause, absl::Minutes(1),
           "A caller that reads nothing for this long, though its request is paused or over and "
           "output waits, loses it with RESOURCE_EXHAUSTED; after as long again it is cut off.");
+ABSL_FLAG(
+    absl::Duration, stream_interval, absl::ZeroDuration(),
+    "A stream gets at most one message in this time, but for its first and last ones, with the "
+    "tokens of all steps in it: most of a token's cost in the router is its message's. 0: a "
+    "message for each step; at most 1s.");
 ABSL_FLAG(std::string, unknown_chat_template, "warn",
           "What to do about a checkpoint whose chat template is none of the published ones: warn "
           "uses the published one that goes with its size, and says so; refuse does not start.");
@@ -181,6 +186,7 @@ absl::StatusOr<Router::Options> RouterOptions() {
   options.media_requests = absl::GetFlag(FLAGS_media_requests);
   options.max_buffered_tokens = absl::GetFlag(FLAGS_max_buffered_tokens);
   options.max_read_pause = absl::GetFlag(FLAGS_max_read_pause);
+  options.stream_interval = absl::GetFlag(FLAGS_stream_interval);
   FACET_ASSIGN_OR_RETURN(const UnknownTemplatePolicy policy, TemplatePolicy());
   FACET_ASSIGN_OR_RETURN(options.model, LoadServedModel(absl::GetFlag(FLAGS_model),
                                                         absl::GetFlag(FLAGS_model_name), policy));

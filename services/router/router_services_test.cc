@@ -414,12 +414,16 @@ TEST_F(RouterServicesTest, AFullRouterSaysWhenToComeAgain) {
   contexts[1]->TryCancel();
 }
 
-TEST_F(RouterServicesTest, AHundredStreamsAtTheSameTimeKeepApart) {
+// With a stream_interval of so many ms.
+class ManyStreamsTest : public RouterServicesTest, public ::testing::WithParamInterface<int> {};
+
+TEST_P(ManyStreamsTest, AHundredAtTheSameTimeKeepApart) {
   // The groups answer nothing until all hundred are there: they do run at the same time.
   std::atomic<int> waiting{0};
   const auto count = [&waiting](FakeShardEngine&, const internal::SubmitRequest&) { ++waiting; };
   FakeShardEngine a(*model_, count), b(*model_, count);
-  Serve({a.address(), b.address()});
+  Serve({a.address(), b.address()},
+        [](Router::Options& o) { o.stream_interval = absl::Milliseconds(GetParam()); });
   constexpr int kStreams = 100;
   const std::vector<Call> calls = Begin(kStreams, /*max_tokens=*/8);
   EXPECT_TRUE(WaitFor([&] { return waiting == kStreams; }));
@@ -447,6 +451,8 @@ TEST_F(RouterServicesTest, AHundredStreamsAtTheSameTimeKeepApart) {
   EXPECT_TRUE(WaitFor([&] { return InFlight() == 0; }));
   EXPECT_TRUE(WaitForLog(kStreams));
 }
+
+INSTANTIATE_TEST_SUITE_P(Intervals, ManyStreamsTest, ::testing::Values(0, 1, 20));
 
 TEST_F(RouterServicesTest, AGroupLostUnderLoadFailsOnlyWhatHadTokens) {
   auto dying = std::make_unique<FakeShardEngine>(*model_);

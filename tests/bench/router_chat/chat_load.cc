@@ -15,11 +15,12 @@ namespace {
 // What one chat brings; may be filled from any thread.
 class Results {
  public:
-  void Add(bool ok, absl::Duration first_token, int64_t tokens) {
+  void Add(bool ok, absl::Duration first_token, int64_t tokens, int64_t deltas) {
     std::lock_guard<std::mutex> lock(mutex_);
     ++ended_;
     result_.failed += !ok;
     result_.tokens += tokens;
+    result_.deltas += deltas;
     if (ok) result_.first_tokens.push_back(first_token);
     changed_.notify_all();
   }
@@ -60,11 +61,12 @@ class ChatReader : public grpc::ClientReadReactor<v1::ChatResponse> {
     if (!ok) return;
     if (tokens_ == 0 && message_.has_delta()) first_token_ = absl::Now() - began_;
     tokens_ += message_.delta().token_ids_size();
+    deltas_ += message_.has_delta();
     StartRead(&message_);
   }
   void OnDone(const grpc::Status& status) override {
     const std::unique_ptr<ChatReader> self(this);
-    results_->Add(status.ok() && tokens_ > 0, first_token_, tokens_);
+    results_->Add(status.ok() && tokens_ > 0, first_token_, tokens_, deltas_);
   }
 
   Results* const results_;
@@ -72,7 +74,7 @@ class ChatReader : public grpc::ClientReadReactor<v1::ChatResponse> {
   grpc::ClientContext context_;
   v1::ChatResponse message_;
   absl::Duration first_token_;
-  int64_t tokens_ = 0;
+  int64_t tokens_ = 0, deltas_ = 0;
 };
 
 }  // namespace
@@ -106,7 +108,7 @@ ChatLoadResult RunConcurrent(v1::Generation::Stub& stub, const v1::ChatRequest& 
         const ChatLoadResult result = one.Take(absl::ZeroDuration());
         results.Add(result.failed == 0,
                     result.first_tokens.empty() ? absl::ZeroDuration() : result.first_tokens[0],
-                    result.tokens);
+                    result.tokens, result.deltas);
       }
     });
   }

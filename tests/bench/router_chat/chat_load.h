@@ -17,6 +17,7 @@ struct ChatLoadResult {
   std::vector<absl::Duration> first_tokens;  // sorted; of chats that succeeded
   int failed = 0;
   int64_t tokens = 0;
+  int64_t deltas = 0;  // messages with tokens
   absl::Duration elapsed;
 };
 

@@ -19,8 +19,10 @@
 #include <mutex>
 #include <sstream>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "nlohmann/json.hpp"
@@ -89,7 +91,7 @@ FakeShardEngine::OnSubmit AnswersAtOnce(int32_t token) {
 }
 
 // Waits for kStreams requests, then gives each a token in every step, as a leader does: one message
-// for all. `pause`: between two steps.
+// for all. `pause`: between two steps; zero: as fast as the router takes them.
 class StepWriter {
  public:
   StepWriter(int32_t token, absl::Duration pause) : token_(token), pause_(pause) {}
@@ -116,7 +118,7 @@ class StepWriter {
         if (step + 1 == kSteps) output->mutable_finish()->set_reason(internal::Finish::LENGTH);
       }
       engine.SendFrame(frame);
-      absl::SleepFor(pause_);
+      if (pause_ > absl::ZeroDuration()) absl::SleepFor(pause_);
     }
   }
 
@@ -130,14 +132,17 @@ class StepWriter {
 // A router in front of one scripted group.
 class Bench {
  public:
+  // `more`: flags.
   Bench(const std::string& program, const std::string& model_dir, const ServedModel& model,
-        FakeShardEngine::OnSubmit script)
+        FakeShardEngine::OnSubmit script, const std::vector<std::string>& more = {})
       : engine_(model, std::move(script)) {
     const std::string port_file = testing::MakeTestDir() + "/ports";
-    auto router = testing::ChildProcess::Start(
-        {.argv = {testing::BinaryPath(program), "--model=" + model_dir,
-                  "--groups=" + engine_.address(), "--listen=127.0.0.1:0",
-                  "--metrics=", "--max_requests=2000", "--port_file=" + port_file}});
+    std::vector<std::string> argv = {
+        testing::BinaryPath(program), "--model=" + model_dir, "--groups=" + engine_.address(),
+        "--listen=127.0.0.1:0",       "--metrics=",           "--max_requests=2000",
+        "--port_file=" + port_file};
+    argv.insert(argv.end(), more.begin(), more.end());
+    auto router = testing::ChildProcess::Start({.argv = argv});
     FACET_CHECK(router.ok()) << router.status();
     router_ = *std::move(router);
     auto ports = testing::WaitForPorts(port_file, absl::Seconds(30), *router_);
@@ -198,7 +203,7 @@ void FirstTokens(Bench& bench) {
 }
 
 void Streams(const std::string& program, const std::string& model_dir, const ServedModel& model,
-             absl::Duration pause) {
+             absl::Duration pause, const std::vector<std::string>& more = {}) {
   const int32_t token = SomeTextToken(model);
   StepWriter writer(token, pause);
   std::mutex mutex;
@@ -211,12 +216,17 @@ void Streams(const std::string& program, const std::string& model_dir, const Ser
     lock.unlock();
     (first ? AnswersAtOnce(token) : writer.on_submit())(engine, request);
   };
-  Bench bench(program, model_dir, model, script);
+  Bench bench(program, model_dir, model, script, more);
   const absl::Duration before = bench.cpu();
   const auto result = RunConcurrent(bench.stub(), UserMessage("Hi", kSteps), kStreams, kStreams);
-  std::printf("%d streams, a step every %s: %.2f us of CPU a token; %d failed\n", kStreams,
-              absl::FormatDuration(pause).c_str(),
-              Micros(bench.cpu() - before) / static_cast<double>(result.tokens), result.failed);
+  const double tokens = static_cast<double>(result.tokens);
+  std::printf(
+      "%d streams, a step every %s%s: %.2f us of CPU a token, %.1f tokens a message, "
+      "%.0f tokens/s; %d failed\n",
+      kStreams, absl::FormatDuration(pause).c_str(),
+      more.empty() ? "" : absl::StrCat(", ", absl::StrJoin(more, " ")).c_str(),
+      Micros(bench.cpu() - before) / tokens, tokens / static_cast<double>(result.deltas),
+      tokens / absl::ToDoubleSeconds(result.elapsed), result.failed);
 }
 
 }  // namespace
@@ -240,8 +250,13 @@ int main() {
       facet::ShortChats(bench);
       facet::FirstTokens(bench);
     }
-    facet::Streams(program, model_dir, **model, absl::Milliseconds(5));
-    facet::Streams(program, model_dir, **model, absl::Milliseconds(20));
+    for (const int pause_ms : {20, 5, 1, 0}) {
+      facet::Streams(program, model_dir, **model, absl::Milliseconds(pause_ms));
+    }
+  }
+  for (const char* interval : {"--stream_interval=20ms", "--stream_interval=40ms"}) {
+    facet::Streams("services/router/router_main", model_dir, **model, absl::Milliseconds(5),
+                   {interval});
   }
   std::printf("load of the machine after: %.1f\n", facet::Load());
   return 0;
