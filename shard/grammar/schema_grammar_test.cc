@@ -31,6 +31,12 @@ std::string Nested(int depth) {
   return schema;
 }
 
+std::string WithProperties(int count) {
+  std::vector<std::string> properties;
+  for (int i = 0; i < count; ++i) properties.push_back(absl::StrCat("\"p", i, "\":{}"));
+  return absl::StrCat(R"({"type":"object","properties":{)", absl::StrJoin(properties, ","), "}}");
+}
+
 struct RefusalCase {
   const char* name;
   std::string schema;
@@ -52,6 +58,8 @@ INSTANTIATE_TEST_SUITE_P(
         RefusalCase{"BadUtf8", "{\"title\":\"\xFF\"}", "/: the schema is not valid JSON"},
         RefusalCase{"TooDeep", Nested(80), "/items/items/"},
         RefusalCase{"FarTooDeep", Nested(5000), "/: the schema is nested too deep"},
+        RefusalCase{"TooManyMembers", WithProperties(2001),
+                    "/: an object of the schema has 2001 members; the limit is 2000"},
         RefusalCase{"TooLong", std::string(300 << 10, ' '), "/: the schema has 307200 bytes"},
         RefusalCase{"AllOf", R"({"properties":{"a":{"allOf":[{"pattern":"a"},{"pattern":"b"}]}}})",
                     "/properties/a/allOf: two different values of pattern cannot be merged"},

@@ -35,8 +35,11 @@ absl::StatusOr<SchemaDocument> SchemaDocument::Parse(absl::string_view text) {
     return RefuseAt(
         "", absl::StrCat("the schema has ", text.size(), " bytes; the limit is ", kMaxSchemaBytes));
   }
-  if (ShapeOfJson(text, 4 * kMaxSchemaDepth).too_deep) {
-    return RefuseAt("", "the schema is nested too deep");
+  const JsonShape shape = ShapeOfJson(text, 4 * kMaxSchemaDepth);
+  if (shape.too_deep) return RefuseAt("", "the schema is nested too deep");
+  if (shape.most_members > kMaxSchemaMembers) {
+    return RefuseAt("", absl::StrCat("an object of the schema has ", shape.most_members,
+                                     " members; the limit is ", kMaxSchemaMembers));
   }
   SchemaJson root =
       SchemaJson::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);

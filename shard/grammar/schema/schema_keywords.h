@@ -20,6 +20,7 @@ using SchemaJson = nlohmann::ordered_json;
 using SchemaTypes = std::set<std::string>;
 
 inline constexpr size_t kMaxSchemaBytes = 256 << 10;
+inline constexpr int kMaxSchemaMembers = 2000;  // of one object: looking for one of them is linear
 inline constexpr int kMaxSchemaDepth = 64;
 inline constexpr int64_t kMaxSchemaCount = 1000;   // of items, properties, values of an enum
 inline constexpr int64_t kMaxSchemaLength = 4096;  // of strings
