@@ -14,8 +14,8 @@
 
 namespace facet {
 
-// Words of less than kKeyBytes and their ids, at most kIds. A table of 2^kSlotBits:
-// a word takes the place of another one of the same slot. Not thread-safe.
+// Words of less than kKeyBytes and their ids, at most kIds. A table of 2^kSlotBits slots: a word
+// takes the place of another one of the same slot. Not thread-safe.
 template <size_t kKeyBytes, size_t kIds, int kSlotBits>
 class KnownWords {
  public:

@@ -171,20 +171,21 @@ CodePointTable FindCodePoints(const Vocabulary& vocabulary, absl::Span<const Tok
   return table;
 }
 
-// The normaliser of the family, " " to U+2581, is one look less: the space gets that one's piece.
-// False if it does anything else; then it must be applied to the texts.
-bool NormalizeInTable(const TokenizerSettings& settings, CodePointTable* code_points) {
-  if (settings.normalizer.size() != 1) return false;
-  const TokenizerSettings::Replacement& only = settings.normalizer[0];
+// The normaliser of the family, " " to U+2581, is one look less in the table of code points: the
+// space gets that one's piece, and nothing is left to apply to texts. Any other stays.
+void MoveIntoTable(std::vector<TokenizerSettings::Replacement>* normalizer,
+                   CodePointTable* code_points) {
+  if (normalizer->size() != 1) return;
+  const TokenizerSettings::Replacement& only = normalizer->front();
   const int32_t id = code_points->Find(NeighbourSet::kSpaceOfPieces);
-  if (only.from != " " || only.to != "\u2581" || id == CodePointTable::kNone) return false;
+  if (only.from != " " || only.to != "\u2581" || id == CodePointTable::kNone) return;
   code_points->Set(' ', id);
-  return true;
+  normalizer->clear();
 }
 
 absl::StatusOr<Bpe> BuildBpe(const RawTokenizerFile& raw, const TokenizerSettings& settings,
                              const Vocabulary& vocabulary, absl::Span<const Token> tokens,
-                             std::vector<int32_t> byte_ids, bool* normalizes) {
+                             std::vector<int32_t> byte_ids, CodePointTable code_points) {
   if (static_cast<size_t>(vocabulary.size()) > MergeTable::kMaxIds ||
       raw.merges.size() > MergeTable::kMaxMerges) {
     return absl::UnimplementedError(
@@ -209,8 +210,6 @@ absl::StatusOr<Bpe> BuildBpe(const RawTokenizerFile& raw, const TokenizerSetting
       if (tokens[part].is_byte || part == options.unk_id) options.cut_words = false;
     }
   }
-  CodePointTable code_points = FindCodePoints(vocabulary, tokens);
-  *normalizes = NormalizeInTable(settings, &code_points);
   return Bpe(std::move(options), std::move(code_points), FindNeighbours(vocabulary, rules), rules);
 }
 
@@ -260,7 +259,6 @@ struct Tokenizer::Parts {
   AddedTokenMatcher raw_tokens;         // looked for first
   AddedTokenMatcher normalized_tokens;  // looked for in what the first leave over
   std::optional<Bpe> bpe;
-  bool bpe_normalizes = false;
 };
 
 // One call of Encode.
@@ -299,9 +297,7 @@ class Tokenizer::Encoding {
 
   absl::Status Stretch(absl::string_view text) {
     if (text.empty()) return absl::OkStatus();
-    if (parts_.bpe_normalizes || parts_.settings.normalizer.empty()) {
-      return parts_.bpe->Encode(text, &work_, &ids_);
-    }
+    if (parts_.settings.normalizer.empty()) return parts_.bpe->Encode(text, &work_, &ids_);
     const std::string normalized = ApplyReplacements(parts_.settings.normalizer, std::string(text));
     if (normalized.size() > std::numeric_limits<int32_t>::max()) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -340,9 +336,11 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(absl::string_view js
                          FindBytePieces(parts->vocabulary, parts->settings));
   FACET_ASSIGN_OR_RETURN(
       parts->tokens, DescribeTokens(parts->vocabulary, parts->settings, byte_ids, &parts->texts));
+  CodePointTable code_points = FindCodePoints(parts->vocabulary, parts->tokens);
+  MoveIntoTable(&parts->settings.normalizer, &code_points);
   FACET_ASSIGN_OR_RETURN(parts->bpe,
                          BuildBpe(raw, parts->settings, parts->vocabulary, parts->tokens,
-                                  std::move(byte_ids), &parts->bpe_normalizes));
+                                  std::move(byte_ids), std::move(code_points)));
   for (const TokenizerSettings::AddedToken& token : parts->settings.added_tokens) {
     (token.normalized ? parts->normalized_tokens : parts->raw_tokens)
         .Add(token.content, token.id, token.special);
