@@ -11,9 +11,9 @@
 
 namespace facet {
 
-// Lets streams send at most one message in an interval: what comes in between is joined, which
-// saves most of a token's cost where steps are short (docs/performance.md). All that wait go on
-// together.
+// Calls those that wait all together, once in an interval. So streams send at most one message in
+// it: what comes in between is joined, which saves most of a token's cost where steps are short
+// (docs/performance.md); and slow readers are looked for.
 //
 // Thread-safe. One thread of its own, unless the interval is zero: then nobody waits.
 class Pacer {

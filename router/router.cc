@@ -118,7 +118,8 @@ Router::Router(Options options, prometheus::Registry& registry, GroupDirectory::
                 on_change(ready, total);
               }),
       text_calls_(model_.get(), &validator_, &prompts_, &chat_, &media_, &groups_, &metrics_),
-      readers_(std::clamp(options.max_read_pause / 8, absl::Milliseconds(5), absl::Seconds(1))),
+      reader_checks_(
+          std::clamp(options.max_read_pause / 8, absl::Milliseconds(5), absl::Seconds(1))),
       pool_(options.tokenizer_threads,
             /*max_queue=*/static_cast<size_t>(2 * options.max_requests)),
       media_pool_(std::min(options.media_requests, options.max_requests),
@@ -176,7 +177,7 @@ std::shared_ptr<GenerationCall> Router::Begin(std::string method, RequestContext
   std::shared_ptr<GenerationCall> call = GenerationCall::Create(
       &parts_, std::move(method), std::move(context),
       permit.ok() ? *std::move(permit) : Admission::Permit(), std::move(on_output));
-  readers_.Add(call);
+  WatchReader(call);
   // For a pool `prepare` holds a copy of the request: the caller may be gone before a thread is
   // free.
   if (refusal.ok() && pool == nullptr) {
@@ -186,6 +187,15 @@ std::shared_ptr<GenerationCall> Router::Begin(std::string method, RequestContext
   }
   if (!refusal.ok()) call->Cancel(std::move(refusal));
   return call;
+}
+
+void Router::WatchReader(std::weak_ptr<GenerationCall> call) {
+  reader_checks_.Wait([this, call = std::move(call)] {
+    const std::shared_ptr<GenerationCall> running = call.lock();
+    if (running == nullptr) return;
+    running->CheckReader();
+    WatchReader(call);
+  });
 }
 
 void Router::RunUnary(const std::string& method, RequestContext context, bool has_media,

@@ -19,7 +19,6 @@
 #include "router/metrics.h"
 #include "router/pacer.h"
 #include "router/prompt_builder.h"
-#include "router/reader_watch.h"
 #include "router/request_context.h"
 #include "router/request_log.h"
 #include "router/request_validator.h"
@@ -90,6 +89,8 @@ class Router {
   std::shared_ptr<GenerationCall> Begin(std::string method, RequestContext context,
                                         std::function<void()> on_output, TaskPool* pool,
                                         GenerationCall::Prepare prepare);
+  // Asks the call again and again, until it is gone, whether its caller still reads.
+  void WatchReader(std::weak_ptr<GenerationCall> call);
   void Record(const std::string& method, const RequestContext& context, const absl::Status& status);
 
   // In the order of their uses: each may use those above it.
@@ -104,7 +105,7 @@ class Router {
   Pacer pacer_;
   GroupDirectory groups_;
   const TextCalls text_calls_;
-  ReaderWatch readers_;
+  Pacer reader_checks_;
   TaskPool pool_;
   TaskPool media_pool_;  // of requests that wait for encoders
 };
